@@ -1,0 +1,96 @@
+"""An objective: one pairing of scores and any number of constraints on the critic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from wgan.errors import UserError
+from wgan.objectives.base import Constraint, Critic, Draw, Pairing, widened
+
+
+class CriticLoss(NamedTuple):
+    """The critic's loss on one batch of `n` real and `n` fake samples, with its parts; float32 or wider."""
+
+    loss: Tensor  # to minimise: the pairing's loss + penalty; the only part that carries a graph
+    real_scores: Tensor  # [n], detached
+    fake_scores: Tensor  # [n], detached
+    penalty: Tensor  # sum over the constraints, weights included, detached
+
+    @property
+    def wasserstein(self) -> Tensor:
+        """E f(real) - E f(fake): > 0 when the critic is right, an estimate of W1 when its slope is 1."""
+        return self.real_scores.mean() - self.fake_scores.mean()
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Objective:
+    """`Objective(wasserstein, GradientPenalty(10.0), Drift(0.001))`; equal and hashed by value.
+
+    The critic's loss is the pairing's plus each constraint's penalty. A constraint of one's own is an object with one
+    or more of the hooks of `Constraint`.
+    """
+
+    pairing: Pairing
+    constraints: tuple[Constraint, ...]
+
+    def __init__(self, pairing: Pairing, *constraints: Constraint) -> None:
+        if not isinstance(pairing, Pairing):
+            raise UserError(f"an objective starts with a pairing such as wasserstein, got {pairing!r}")
+        for constraint in constraints:
+            if not isinstance(constraint, Constraint):
+                raise UserError(f"an objective adds constraints such as gp(weight=10.0), got {constraint!r}")
+        object.__setattr__(self, "pairing", pairing)
+        object.__setattr__(self, "constraints", constraints)
+
+    def __repr__(self) -> str:
+        return f"Objective({', '.join(map(repr, (self.pairing, *self.constraints)))})"
+
+    @property
+    def per_sample(self) -> bool:
+        """Whether a constraint looks at the gradient of single samples, which batch norm in the critic would couple."""
+        return any(constraint.per_sample for constraint in self.constraints)
+
+    def prepare(self, critic: nn.Module) -> None:
+        """Changes the critic's architecture in place, once, before training and before its optimiser is made."""
+        for constraint in self.constraints:
+            constraint.prepare(critic)
+
+    def critic_loss(self, critic: Critic, real: Tensor, fake: Tensor, draw: Draw) -> CriticLoss:
+        """The loss of one critic update on `real` and `fake`, both `[n, ...]` of one shape; neither gets a gradient.
+
+        Calls the critic on real, on fake, then as the constraints do. Raises UserError if it does not return `[n]`.
+        """
+        real, fake = real.detach(), fake.detach()
+        # Cached: one set of normalised weights, hence one power iteration, for all calls of an update
+        with parametrize.cached():
+            real_scores, fake_scores = _scores(critic, real), _scores(critic, fake)
+            penalty = real_scores.new_zeros(())
+            for constraint in self.constraints:
+                penalty = penalty + constraint.penalty(critic, real, fake, draw)
+        loss = self.pairing.critic_loss(real_scores, fake_scores) + penalty
+        return CriticLoss(loss, real_scores.detach(), fake_scores.detach(), penalty.detach())
+
+    def generator_loss(self, real_scores: Tensor | None, fake_scores: Tensor) -> Tensor:
+        """The scalar that the generator minimises, from scores `[n]`; the real ones are for `pairing.pairs_real`."""
+        real_scores = None if real_scores is None else widened(real_scores)
+        return self.pairing.generator_loss(real_scores, widened(fake_scores))
+
+    def constrain(self, critic: nn.Module) -> None:
+        """Changes the critic's weights in place after each of its updates."""
+        for constraint in self.constraints:
+            constraint.constrain(critic)
+
+
+def _scores(critic: Critic, x: Tensor) -> Tensor:
+    scores = critic(x)
+    if scores.shape != x.shape[:1]:
+        # [n, 1] would broadcast to [n, n] in a pairing and train something else without a word
+        raise UserError(
+            f"the critic must return one score a sample, shape [{len(x)}], got {list(scores.shape)}; "
+            "end its forward with .flatten() or .squeeze(1)"
+        )
+    return widened(scores)

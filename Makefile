@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: train test check format clean
 train: $(VENV)/.ok
-	$(VENV)/bin/wgan train digits
+	$(VENV)/bin/wgan train digits --conditional --steps 2000 --lr 5e-4 --ema 0.99
 
 test: $(VENV)/.ok
 	$(PY) -m pytest

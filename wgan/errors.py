@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """Bad input: one line that says what is wrong, where, and what to do. The command line prints it and exits with 2."""
+    """Bad input: one line that says what is wrong, where, and what to do; the command line then exits with 2."""
 
 
 class Stopped(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ class Description:
     notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """For the terminal: one fact a line, labels in a column."""
+        """For the terminal: one fact a line, labels in a column; up to 100 characters wide where words allow it."""
         rows = [("data", self.name), ("samples", self._samples())]
         if self.classes:
             rows.append(("classes", _class_text(self.classes)))
@@ -49,7 +50,7 @@ class Description:
         if self.duplicates is not None:
             rows.append(("duplicates", f"{self.duplicates:,} equal to another" if self.duplicates else "none"))
         rows += [("note", note) for note in self.notes]
-        return [f"{what:<11}{text}" for what, text in rows]
+        return [line for what, text in rows for line in _wrapped(what, text)]
 
     def _samples(self) -> str:
         many = "infinitely many" if self.count is None else f"{self.count:,}"
@@ -63,6 +64,16 @@ class Description:
         shown = " ".join(f"{value:.4g}" if len(self.shape) != 3 else f"{value:.4f}" for value in values[:8])
         more = f" ... ({len(values)} in all)" if len(values) > 8 else ""
         return shown + more + ("   of [0, 1]" if len(self.shape) == 3 and what == "mean" else "")
+
+
+def _wrapped(what: str, text: str) -> list[str]:
+    if len(text) <= 89:  # as it is: wrapping would squeeze its spaces
+        return [f"{what:<11}{text}"]
+    # a path is never cut, so that it can be copied
+    start, rest = f"{what:<11}", " " * 11
+    return textwrap.wrap(
+        text, 100, initial_indent=start, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )
 
 
 _CHANNELS = {1: "gray", 2: "gray and alpha", 3: "RGB", 4: "RGBA"}

@@ -99,11 +99,11 @@ def _scan(root: Path) -> _Found:
             continue
         below = []
         for entry in _entries(root, prefix):
-            if entry.is_dir():
+            if _is(entry.is_dir):
                 below.append((f"{prefix}{entry.name}/", above | {real}))
             elif os.path.splitext(entry.name)[1].lower() not in known:
                 others += 1
-            elif entry.is_file() or entry.is_symlink():  # a dangling link counts as a bad file; a pipe would block
+            elif _is(entry.is_file) or entry.is_symlink():  # a dangling link counts as a bad file; a pipe would block
                 files.append(prefix + entry.name)
                 tops.append(prefix.partition("/")[0])
                 digest.update(os.fsencode(f"{prefix}{entry.name}\0{_stamp(entry)}\n"))
@@ -122,6 +122,13 @@ def _entries(root: Path, prefix: str) -> list[os.DirEntry[str]]:
         raise UserError(
             f"cannot list the folder '{root / prefix}' ({error.strerror}): make it readable or move it away"
         ) from error
+
+
+def _is(question: Callable[[], bool]) -> bool:
+    try:
+        return question()
+    except OSError:  # a link to itself, or into a folder that is closed to this user
+        return False
 
 
 def _stamp(entry: os.DirEntry[str]) -> str:

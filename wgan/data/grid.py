@@ -13,6 +13,7 @@ from wgan.errors import UserError
 
 _TILE = 48  # smaller tiles are hard to read on a screen
 REAL, FAKE = (38, 98, 158), (226, 106, 20)  # blue and orange: told apart by colour-blind readers and in gray print
+_GAP = 128  # gray: parts black tiles as well as white ones from each other
 _INK, _LINE = (70, 70, 70), (214, 214, 214)
 
 Limits = tuple[float, float, float, float]
@@ -21,7 +22,7 @@ Limits = tuple[float, float, float, float]
 def grid(
     images: Tensor | np.ndarray, columns: int | None = None, pad: int = 2, scale: int | None = None
 ) -> Image.Image:
-    """`images` [n, c, h, w] side by side, row by row, on white; uint8 in [0, 255] or float in [-1, 1].
+    """`images` [n, c, h, w] side by side, row by row, on gray; uint8 in [0, 255] or float in [-1, 1].
 
     c: 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA (alpha is laid on white). columns: ceil(sqrt(n)) when None.
     pad: pixels between and around. scale: each pixel becomes scale x scale; None chooses the least that makes tiles
@@ -34,7 +35,7 @@ def grid(
     rows, h, w = math.ceil(n / columns), h * scale, w * scale
     opaque = _opaque(pixels)
     colours = opaque.shape[1]
-    sheet = np.full((pad + rows * (h + pad), pad + columns * (w + pad), colours), 255, np.uint8)
+    sheet = np.full((pad + rows * (h + pad), pad + columns * (w + pad), colours), _GAP, np.uint8)
     for i, image in enumerate(opaque):
         top, left = pad + i // columns * (h + pad), pad + i % columns * (w + pad)
         sheet[top : top + h, left : left + w] = image.transpose(1, 2, 0).repeat(scale, 0).repeat(scale, 1)
@@ -58,7 +59,8 @@ def as_bytes(images: Tensor | np.ndarray) -> np.ndarray:
     if array.dtype.kind != "f":
         raise ValueError(f"images must be uint8 in [0, 255] or float in [-1, 1], not {array.dtype}")
     levels = np.nan_to_num((array.astype(np.float32) + 1) * 127.5, nan=0.0)
-    return np.rint(levels.clip(0, 255)).astype(np.uint8)
+    pixels: np.ndarray = np.rint(levels.clip(0, 255)).astype(np.uint8)
+    return pixels
 
 
 def _opaque(pixels: np.ndarray) -> np.ndarray:
@@ -103,7 +105,7 @@ def limits_of(points: Tensor | np.ndarray) -> Limits:
     plane = _plane(points)
     plane = plane[np.isfinite(plane).all(1)]
     low, high = np.quantile(plane, (0.001, 0.999), axis=0)
-    if np.asarray(points).shape[1] > 1:  # one unit is as long on both axes, or circles would not be round
+    if points.shape[1] > 1:  # one unit is as long on both axes, or circles would not be round
         middle, half = (low + high) / 2, np.full(2, ((high - low) / 2).max())
         low, high = middle - half, middle + half
     room = np.maximum((high - low) * 0.12, 1e-3)
@@ -124,7 +126,8 @@ def _plane(points: Tensor | np.ndarray) -> np.ndarray:
 def _inside(points: np.ndarray, limits: Limits) -> np.ndarray:
     left, right, bottom, top = limits
     x, y = points.T
-    return points[(x >= left) & (x <= right) & (y >= bottom) & (y <= top)]
+    inside: np.ndarray = points[(x >= left) & (x <= right) & (y >= bottom) & (y <= top)]
+    return inside
 
 
 def _ink(points: np.ndarray, limits: Limits, plot: int, fine: int = 3) -> np.ndarray:

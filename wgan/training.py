@@ -1,0 +1,70 @@
+"""The loop around Algorithm 1: `steps` yields after each step, `train` drains it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing
+from pathlib import Path
+
+from wgan.algorithm import update
+from wgan.data import load
+from wgan.devices import find_device
+from wgan.errors import Stopped
+from wgan.record import Record
+from wgan.run import Run
+from wgan.signals import StopSignals
+from wgan.state import State, start
+from wgan.watch import Metrics, Options, measure
+
+
+def steps(
+    run: Run, out: str | Path | None = None, options: Options | None = None
+) -> Generator[tuple[State, Metrics], None, None]:
+    """Train, yielding `(state, metrics)` after each step; the body of the caller's for-loop is the callback.
+
+    `out` is the folder for all that the run leaves behind; None leaves nothing. The same call on the same folder goes
+    on where it was, and yields nothing when the run is finished. Leaving the loop early saves first.
+
+    Errors: UserError before the first step for what can't be run, and when a loss is no longer finite.
+    """
+    options = options or Options()
+    device = find_device(options.device)
+    data = load(run.data, size=run.size, root=options.data_root, allow_bad=options.allow_bad, quiet=options.quiet)
+    run = run.resolved(data)
+    # before the folder is made: what can't be run leaves nothing behind
+    state = start(run, data, device)
+    with Record(run, data, device, out, options) as record:
+        record.resume(state)
+        while state.step < run.steps:
+            losses = update(run, state, data, device)
+            log = due(options.log_every, state.step, run.steps)
+            metrics = measure(run, state, data, losses, record.clock, full=log)
+            record.see(metrics)
+            if log:
+                record.log(metrics)
+            if due(options.sample_every, state.step, run.steps):
+                record.sample(state)
+            if due(options.save_every, state.step, run.steps):
+                record.save(state)
+            try:
+                yield state, metrics
+            except GeneratorExit:
+                record.save(state)
+                raise
+
+
+def due(every: int, step: int, last: int) -> bool:
+    """Whether something is done at this step: at multiples of `every` (0: at none) and at the last step."""
+    return step == last or (every > 0 and step % every == 0)
+
+
+def train(run: Run, out: str | Path, options: Options | None = None) -> None:
+    """Train `run` to its end in the folder `out`, as `steps` does. SIGINT and SIGTERM finish the step and save.
+
+    Errors: as `steps`; `wgan.errors.Stopped` after a signal.
+    """
+    with StopSignals() as signals, closing(steps(run, out, options)) as loop:
+        for state, _ in loop:
+            if (number := signals.heard()) is not None:
+                loop.close()
+                raise Stopped(number, f"stopped after step {state.step}; the same command goes on from there")

@@ -20,18 +20,20 @@ Limits = tuple[float, float, float, float]
 
 
 def grid(
-    images: Tensor | np.ndarray, columns: int | None = None, pad: int = 2, scale: int | None = None
+    images: Tensor | np.ndarray, columns: int | None = None, pad: int | None = None, scale: int | None = None
 ) -> Image.Image:
     """`images` [n, c, h, w] side by side, row by row, on gray; uint8 in [0, 255] or float in [-1, 1].
 
     c: 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA (alpha is laid on white). columns: ceil(sqrt(n)) when None.
-    pad: pixels between and around. scale: each pixel becomes scale x scale; None chooses the least that makes tiles
-    at least 48 px, 1 for larger images. Floats beyond [-1, 1] are clipped, NaN is drawn black.
+    pad: pixels between and around; None for one enlarged pixel, at least 2. scale: each pixel becomes scale x scale;
+    None chooses the least that makes tiles at least 48 px, 1 for larger images. Floats beyond [-1, 1] are clipped,
+    NaN is drawn black.
     """
     pixels = as_bytes(images)
     n, _, h, w = pixels.shape
     columns = min(n, columns or math.ceil(math.sqrt(n)))
     scale = scale or max(1, math.ceil(_TILE / min(h, w)))
+    pad = max(2, scale) if pad is None else pad
     rows, h, w = math.ceil(n / columns), h * scale, w * scale
     opaque = _opaque(pixels)
     colours = opaque.shape[1]

@@ -151,6 +151,10 @@ def quietly(*arguments: str) -> None:
         ([*DIGITS, "--device", "foo"], "unknown device 'foo'; use auto, cpu"),
         ([*DIGITS, "--device", "cuda:x"], "unknown device 'cuda:x'"),
         ([*DIGITS, "--device", "meta"], "device 'meta'"),
+        ([*DIGITS, "--device", "hpu"], "device 'hpu' is not there"),
+        # more than any machine has
+        ([*POINTS, "--z-dim", "1000000000000"], "not enough memory: a lower --batch-size"),
+        ([*DIGITS, "--networks", "dcgan(filters=1000000000, critic_norm='none')"], "not enough memory"),
         ([*DIGITS, "--precision", "fp8"], "--precision"),
         ([*DIGITS, "--lr-decay", "cosine"], "--lr-decay"),
         ([*DIGITS, "--constrain", "never"], "--constrain"),
@@ -326,6 +330,12 @@ def test_bad_python_file(refused: Refused, tmp_path: Path, text: str | None, tol
     if text is not None:
         (tmp_path / "my_run.py").write_text(text)
     assert told in refused("train", "my_run.py", "--out", "b")
+
+
+@pytest.mark.parametrize("name", ["torch", "wgan", "json", "wave", "torch.nn"])
+def test_python_file_that_would_hide_a_module(refused: Refused, tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.py").write_text("import wgan\nrun = wgan.Run()\n")
+    assert refused("train", f"{name}.py") == f"{name}.py would hide the Python module '{name}': rename the file"
 
 
 def test_python_file_with_a_preset(refused: Refused, tmp_path: Path) -> None:

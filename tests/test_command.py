@@ -17,6 +17,7 @@ from PIL import Image
 
 import wgan
 from wgan.cli import RunFlags, WatchFlags, main
+from wgan.data.grid import FAKE, REAL
 
 NETWORKS = ["--networks", 'dcgan(filters=4, critic_norm="none")']
 SMALL = ["--batch-size", "8", "--n-critic", "1", "--device", "cpu"]
@@ -105,7 +106,7 @@ def test_train_leaves_a_run_behind(command: Command) -> None:
         "count": 1797,
         "fingerprint": "",
     }
-    assert set(told["versions"]) == {"wgan", "torch", "python", "machine"}
+    assert set(told["versions"]) == {"wgan", "torch", "python", "machine", "threads"}
 
 
 @pytest.mark.parametrize(
@@ -119,6 +120,16 @@ def test_train_leaves_a_run_behind(command: Command) -> None:
 def test_keys_of_the_log_follow_the_objective(command: Command, preset: str, keys: set[str]) -> None:
     command(*DIGITS, "--preset", preset, "--steps", "2", "--quiet")
     assert {"clipped_share", "jensen_shannon"} & set(rows(Path(f"results/digits-{preset}"))[-1]) == keys
+
+
+def test_a_penalty_is_no_part_of_the_jensen_shannon_estimate(command: Command) -> None:
+    one = [*DIGITS, "--preset", "gan", "--steps", "1", "--quiet"]
+    command(*one, "--out", "plain")
+    command(*one, "--objective", "logistic + dragan(weight=50)", "--out", "penalised")
+    plain, penalised = rows(Path("plain"))[-1], rows(Path("penalised"))[-1]
+    assert penalised["critic_loss"] > plain["critic_loss"] + 1
+    assert penalised["jensen_shannon"] == pytest.approx(plain["jensen_shannon"], abs=1e-5)
+    assert plain["jensen_shannon"] == pytest.approx(np.log(2) - plain["critic_loss"] / 2, abs=1e-6)
 
 
 def test_label_of_the_estimate(command: Command) -> None:
@@ -342,6 +353,14 @@ def test_folder_of_images_of_odd_sizes(command: Command, tmp_path: Path, mode: s
     assert "results/data-photos.png" in out
 
 
+def test_parquet(command: Command, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets", reason="datasets is an extra")
+    images = [Image.fromarray(np.full((8, 8), 20 * i, np.uint8)) for i in range(10)]
+    datasets.Dataset.from_dict({"image": images}).cast_column("image", datasets.Image()).to_parquet("x.parquet")
+    command("train", "hf:x.parquet", *NETWORKS, *SMALL, "--steps", "1", "--quiet", "--out", "a")
+    assert fields(tmp_path / "a")["data"] == "hf:x.parquet"
+
+
 # --- sample ---------------------------------------------------------------------------------------------------------
 
 
@@ -376,6 +395,16 @@ def test_sample_folder(command: Command, tmp_path: Path, trained: Path) -> None:
             assert np.array_equal(np.asarray(image), array[i, 0])
 
 
+def test_sampled_points_are_drawn_as_fake(command: Command, tmp_path: Path, trained: Path) -> None:
+    command("sample", str(trained / "points"), "--out", "fake.png", "--device", "cpu")
+    command("data", "8gaussians", "--out", "real.png")
+    for name, colour, other in (("fake.png", FAKE, REAL), ("real.png", REAL, FAKE)):
+        with Image.open(tmp_path / name) as picture:
+            colours = {pixel for _, pixel in picture.getcolors(1 << 20) or []}
+        assert colour in colours
+        assert other not in colours
+
+
 def test_sample_npy(command: Command, tmp_path: Path, trained: Path) -> None:
     images = array_of(command, tmp_path, trained / "plain", "--n", "5")
     assert (images.dtype, images.shape) == (np.uint8, (5, 1, 8, 8))
@@ -401,6 +430,16 @@ def test_sample_by_checkpoint_file(command: Command, tmp_path: Path, trained: Pa
     file = trained / "plain" / "checkpoints" / "step-000002.safetensors"
     by_file = array_of(command, tmp_path, file, "--n", "4")
     assert np.array_equal(by_file, array_of(command, tmp_path, trained / "plain", "--n", "4"))
+
+
+def test_sample_of_a_damaged_checkpoint_takes_the_one_before_and_says_so(command: Command, tmp_path: Path) -> None:
+    command(*DIGITS, "--steps", "2", "--save-every", "1", "--quiet", "--out", "a")
+    newest = tmp_path / "a" / "checkpoints" / "step-000002.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-10])
+    out, err = command("sample", "a", "--n", "2", "--device", "cpu")
+    assert out == "a/sample-step000001-seed0.png\n"
+    assert err.startswith("warning: checkpoint a/checkpoints/step-000002.safetensors")
+    assert err.endswith("taking step 1\n")
 
 
 def test_sample_label_by_name_and_number(command: Command, tmp_path: Path, trained: Path) -> None:
@@ -518,3 +557,20 @@ def test_torch_is_not_imported_before_it_is_needed(code: str) -> None:
     check = f"{code}\nimport sys\nassert not {heavy}, {heavy}"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_going_on_with_other_threads_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    networks = 'dcgan(filters=4, critic_norm="none")'
+    arguments = ["train", "digits", "--networks", networks, "--out", str(tmp_path / "run")]
+    main([*arguments, "--steps", "1", "--quiet"])
+    main([*arguments, "--steps", "2", "--quiet"])
+    assert capsys.readouterr().err == ""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    try:
+        main([*arguments, "--steps", "3", "--quiet"])
+    finally:
+        torch.set_num_threads(threads)
+    assert f"threads {threads}, now {threads + 1}" in capsys.readouterr().err

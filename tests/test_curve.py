@@ -13,7 +13,7 @@ from PIL import Image
 from scipy.signal import medfilt
 
 import wgan
-from wgan.curve import curve_of, median_filter, save_curve, thumbnails
+from wgan.curve import curve_of, limits, median_filter, save_curve, thumbnails
 
 
 @given(
@@ -43,6 +43,16 @@ def test_what_is_drawn_follows_the_pairing() -> None:
     assert label == "Jensen-Shannon estimate"
     assert list(values) == [0.6] * 3
     assert "no distance" in curve_of(wgan.preset("sngan"), rows(3))[0]
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30).map(np.array))
+def test_the_axis_shows_zero_and_the_values_with_room(values: np.ndarray) -> None:
+    bottom, top = limits(values)
+    low, high = np.percentile(values, [0.5, 99.5])
+    assert bottom <= 0 < top
+    assert bottom <= low
+    # a flat line is not drawn on the frame
+    assert top - high >= 0.05 * (top - bottom)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 300])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import warnings
 
 import pytest
 from hypothesis import given, settings
@@ -25,6 +26,24 @@ ALL = {**CONSTRAINTS, **NETWORKS, **OPTIMIZERS}
 def test_every_part_reads_back(name: str, brief: bool) -> None:
     part = ALL[name]()
     assert parse_one("part", spell(part, ALL, brief=brief), ALL) == part
+
+
+VALUES: dict[type | str, st.SearchStrategy[object]] = {
+    bool: st.booleans(),
+    int: st.integers(2, 10**6),
+    float: st.floats(1e-12, 0.999999),
+    "p": st.floats(1, 50),  # the exponent of div
+}
+
+
+@given(data=st.data())
+@settings(max_examples=200)
+def test_every_value_reads_back(data: st.DataObject) -> None:
+    kind = ALL[data.draw(st.sampled_from(sorted(ALL)))]
+    fields = [field for field in dataclasses.fields(kind) if type(field.default) in VALUES]
+    part = kind(**{f.name: data.draw(VALUES.get(f.name, VALUES[type(f.default)])) for f in fields})
+    for brief in (False, True):
+        assert parse_one("part", spell(part, ALL, brief=brief), ALL) == part
 
 
 def test_every_field_is_plain_with_a_default() -> None:
@@ -82,11 +101,33 @@ def test_own_parts_are_told_without_addresses() -> None:
         "(" * 500,
         "\0",
         "gp(weight=1e999999)" + " + gp" * 3000 + " +",
+        "gp(weight=" + "9" * 400 + ")",
+        "gp(weight=" + "9" * 5000 + ")",
+        "gp(weight=" + "-" * 50_000 + "1)",
+        "gp(weight=" + "-" * 900 + "1)",
+        "gp(weight=" + "[" * 900 + ")",
+        "+" * 900 + "gp",
+        "gp(weight=" + "[" * 5000 + ")",
+        "gp" * 100_000,
+        "gp(weight='" + "x" * 100_000 + "')",
+        "gp(__class__=1)",
+        "__builtins__",
+        "gp.__init__(1)",
     ],
 )
 def test_what_is_no_part_is_refused(text: str) -> None:
-    with pytest.raises(UserError):
+    with pytest.raises(UserError) as refused:
         parse("objective", text, OBJECTIVE_PARTS)
+    assert len(str(refused.value)) < 1500
+
+
+@pytest.mark.parametrize("text", ["gp(weight=1if 1else 2)", "gp(weight='\\d')"])
+def test_nothing_is_said_beside_the_error(text: str) -> None:
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with pytest.raises(UserError):
+            parse("objective", text, OBJECTIVE_PARTS)
+    assert said == []
 
 
 @given(st.text(max_size=40))
@@ -100,7 +141,9 @@ def test_any_text_is_a_part_or_a_user_error(text: str) -> None:
     ("text", "told"),
     [
         ("gq(weight=1)", "did you mean 'gp'"),
+        ("GP1", "did you mean 'gp'"),
         ("gp(wieght=1)", "did you mean 'weight'"),
+        ("gp(weight=" + "9" * 400 + ")", "too large"),
         ("gp(weight='a')", "needs float"),
         ("gp(1, 2, 3)", "at most 2"),
         ("gp(weight=-1)", "weight"),

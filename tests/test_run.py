@@ -6,6 +6,7 @@ import dataclasses
 import math
 import tomllib
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,7 +52,8 @@ def test_presets_are_what_they_say(name: str) -> None:
         value = getattr(run, field.name)
         if value == field.default or field.name in (*PART_FIELDS, "steps"):
             continue
-        assert f"{value:,}" in block if isinstance(value, int) else str(value) in block, field.name
+        label = {"batch_size": "batch", "z_dim": "z"}.get(field.name, field.name)
+        assert f", {label} {value}" in block.replace("numbers     ", ", "), field.name
     assert run.critic_optimizer.__class__.__name__.lower() in block
     if run.networks is not None:
         assert "resnet" in block or "dcgan" in block
@@ -85,6 +87,12 @@ def test_default_run_is_algorithm_1() -> None:
         {"constrain": "never"},
         {"lr_decay": "cosine"},
         {"batch_size": True},
+        {"data": 3},
+        {"data": np.zeros((3, 2), np.float32)},
+        {"networks": DCGAN},
+        {"networks": 3},
+        {"objective": wgan.wasserstein},
+        {"critic_optimizer": "adam"},
     ],
 )
 def test_impossible_values(wrong: dict[str, object]) -> None:
@@ -101,6 +109,7 @@ def test_impossible_values(wrong: dict[str, object]) -> None:
         ({"seed": "one"}, "of type int"),
         ({"conditional": 1}, "of type bool"),
         ({"ema": "high"}, "of type float"),
+        ({"epochs": 10**400}, "epochs is inf"),
         ({"objective": "wasserstein + nothing"}, "unknown part"),
     ],
 )
@@ -109,15 +118,23 @@ def test_impossible_fields(fields: dict[str, object], told: str) -> None:
         from_fields(fields)
 
 
+def test_a_path_is_kept_whole() -> None:
+    assert to_fields(Run(data=Path("some/photos")))["data"] == "some/photos"
+
+
 def test_naming_epochs_lets_go_of_the_presets_steps() -> None:
     assert wgan.preset("wgan-gp", epochs=2).resolved(load("digits")).steps == math.ceil(2 * 1797 / 64 / 5)
     assert wgan.preset("wgan-gp", steps=7).resolved(load("digits")).steps == 7
 
 
-@given(count=st.integers(64, 5000), epochs=st.fractions(Fraction(1, 10), 20), n_critic=st.integers(1, 7))
+@given(
+    count=st.integers(64, 5000),
+    epochs=st.fractions(Fraction(1, 10), 20, max_denominator=5000),
+    n_critic=st.integers(1, 7),
+)
 def test_epochs_are_the_least_steps_that_show_so_many_images(count: int, epochs: Fraction, n_critic: int) -> None:
     run = Run(epochs=float(epochs), n_critic=n_critic).resolved(images(count))
-    wanted = math.ceil(float(epochs) * count / 64)
+    wanted = math.ceil(epochs * count / 64)
     assert run.steps * n_critic >= wanted
     assert run.steps == 1 or (run.steps - 1) * n_critic < wanted
 
@@ -129,6 +146,26 @@ def test_epochs_with_warm_up(count: int, epochs: int) -> None:
     wanted = math.ceil(epochs * count / 64)
     assert seen[-1] >= wanted
     assert len(seen) == 1 or seen[-2] < wanted
+
+
+@given(
+    epochs=st.fractions(Fraction(1, 100), 30, max_denominator=5000),
+    warmup=st.tuples(st.integers(0, 20), st.integers(0, 20), st.integers(0, 12)),
+    n_critic=st.integers(1, 9),
+)
+def test_epochs_with_any_warm_up(epochs: Fraction, warmup: tuple[int, int, int], n_critic: int) -> None:
+    named = dict(zip(("warmup_n_critic", "warmup_steps", "warmup_every"), warmup, strict=True))
+    run = Run(epochs=float(epochs), n_critic=n_critic, batch_size=10, **named).resolved(images(100))
+    wanted, step, seen = math.ceil(epochs * 10), 0, 0
+    while seen < wanted:
+        seen, step = seen + run.n_critic_at(step), step + 1
+    assert run.steps == step
+
+
+def test_epochs_are_exact_and_quick_for_any_number() -> None:
+    # 0.07 * 100 is 7.000000000000001 in binary
+    assert Run(epochs=0.07, n_critic=1, batch_size=1).resolved(images(100)).steps == 7
+    assert wgan.preset("wgan-code", epochs=1e300).resolved(images()).steps > 10**298
 
 
 def test_the_authors_warm_up() -> None:

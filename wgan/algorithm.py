@@ -58,7 +58,7 @@ def update_critic(run: Run, state: State, data: Data, device: torch.device, t: i
         run.objective.constrain(state.critic)
     state.images += run.batch_size
     wasserstein = losses.real_scores.mean() - losses.fake_scores.mean()
-    return Losses(wasserstein.detach(), losses.loss.detach(), real, fake, labels)
+    return Losses(wasserstein.detach(), losses.loss.detach(), losses.penalty, real, fake, labels)
 
 
 def update_generator(run: Run, state: State, data: Data, device: torch.device) -> Tensor:

@@ -354,10 +354,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(128 + stopped.signal)
     except KeyboardInterrupt:
         sys.exit(130)
+    except (MemoryError, RuntimeError) as error:
+        # torch raises a RuntimeError on the CPU, and its own OutOfMemoryError on a GPU
+        if not isinstance(error, MemoryError) and not any(text in str(error) for text in NO_MEMORY):
+            raise
+        fail("not enough memory: a lower --batch-size or --size, or networks with fewer filters, need less")
     except BrokenPipeError:
         # the reader of our output has gone
         sys.stderr.close()
         sys.exit(141)
+
+
+NO_MEMORY = ("can't allocate memory", "out of memory")
 
 
 def fail(message: str) -> None:

@@ -54,10 +54,10 @@ def save_curve(run: Run, folder: Path, *, grids: bool = True) -> None:
     axes.plot(
         steps, median_filter(values, width), color="#08519c", linewidth=1.8, label=f"median of {width} logged steps"
     )
-    if label.startswith("Jensen"):
+    bottom, top = limits(values)
+    if label.startswith("Jensen") and top > np.log(2):
         axes.axhline(np.log(2), color="0.5", linewidth=0.8, linestyle="--", label="log 2: disjoint")
-    low, high = np.percentile(values, [0.5, 99.5])
-    axes.set_ylim(min(0.0, low - 0.05 * (high - low)), high + 0.1 * (high - low + 1e-12))
+    axes.set_ylim(bottom, top)
     axes.set_xlim(0, steps[-1])
     axes.set_xlabel("generator steps")
     axes.set_ylabel(label)
@@ -70,6 +70,13 @@ def save_curve(run: Run, folder: Path, *, grids: bool = True) -> None:
         small.set_axis_off()
     with whole(folder / "curve.png") as aside:
         figure.savefig(aside, format="png")
+
+
+def limits(values: np.ndarray) -> tuple[float, float]:
+    """(bottom, top) of the axis: zero and all but the farthest 1 % of the values, with room where they end."""
+    low, high = (float(end) for end in np.percentile(values, [0.5, 99.5]))
+    room = 0.08 * (max(0.0, high) - min(0.0, low)) or 1.0
+    return (low - room if low < 0 else 0.0), (high + room if high > 0 else room)
 
 
 def thumbnails(folder: Path, last: int, grids: bool = True) -> list[tuple[int, np.ndarray]]:

@@ -20,7 +20,7 @@ def find_device(name: str = "auto") -> torch.device:
         raise UserError(f"unknown device '{name}'; use auto, cpu, cuda, cuda:1, mps") from None
     try:
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError):
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError):
         raise UserError(f"device '{name}' is not there; leave --device out or use --device cpu") from None
     if device.type == "meta":
         raise UserError("device 'meta' holds no numbers; use auto, cpu, cuda, cuda:1, mps")

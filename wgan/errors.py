@@ -21,6 +21,7 @@ class Stopped(Exception):
 def did_you_mean(what: str, given: str, known: Iterable[str]) -> str:
     """`unknown data 'cifr10'; did you mean 'cifar10'? Known: ...`, the text for a UserError."""
     known = list(known)
-    close = difflib.get_close_matches(given, known, n=1, cutoff=0.5)
-    guess = f"; did you mean '{close[0]}'?" if close else "."
+    by_small = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(given.lower(), by_small, n=1, cutoff=0.5)
+    guess = f"; did you mean '{by_small[close[0]]}'?" if close else "."
     return f"unknown {what} '{given}'{guess} Known: {', '.join(known)}"

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from wgan.errors import UserError, did_you_mean
+
+LONGEST = 1000  # characters of a sum of parts; the longest that anyone means has about 300
 
 
 def spell(part: object, known: Mapping[str, object], *, brief: bool = False) -> str:
@@ -47,9 +50,13 @@ def parse(what: str, text: str, known: Mapping[str, Any]) -> list[Any]:
 
     Errors: UserError naming `what` when the text is no such sum, a name or field is unknown, or a value is refused.
     """
+    if len(text) > LONGEST:
+        raise UserError(f"{what}: a text of {len(text):,} characters is no part: at most {LONGEST:,}")
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError):
+        with warnings.catch_warnings():  # the parser's own remarks are no lines for the user
+            warnings.simplefilter("ignore")
+            tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two: nested too deep
         raise _not_a_part(what, text) from None
     return [_part(what, text, term, known) for term in _terms(tree)]
 
@@ -121,7 +128,10 @@ def _typed(what: str, name: str, field: dataclasses.Field[Any], value: object) -
     """The value, as the type of the field's default; whole numbers become floats where floats are meant."""
     wanted = type(field.default)
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise UserError(f"{what}: {name}({field.name}=...): the number is too large") from None
     if wanted in (bool, int, float, str) and type(value) is not wanted:
         raise UserError(f"{what}: {name}({field.name}={value!r}): needs {wanted.__name__}, such as {field.default!r}")
     return value

@@ -34,10 +34,8 @@ def fakes(generator: nn.Module, z: Tensor, labels: Tensor | None = None, batch: 
 
 
 def draw(x: Tensor, real: Tensor | None = None, columns: int | None = None) -> Image.Image:
-    """A grid of images [n, c, h, w] in [-1, 1], or a scatter of points [n, d] with `real` ones beside them."""
-    if x.ndim == 4:
-        return grid(x, columns)
-    return scatter(x) if real is None else scatter(real, x)
+    """A grid of fake images [n, c, h, w] in [-1, 1], or a scatter of fake points [n, d] over `real` ones."""
+    return grid(x, columns) if x.ndim == 4 else scatter(real, x)
 
 
 def columns_for(classes: int) -> int | None:
@@ -48,8 +46,9 @@ def columns_for(classes: int) -> int | None:
 def save_real(data: Data, path: Path, seed: int = 0) -> None:
     """The first samples of the stream of `seed`: what the critic sees first."""
     n = IMAGES if len(data.shape) == 3 else POINTS
+    x = data.batch(seed, 0, min(n, data.count or n)).x
     with whole(path) as aside:
-        draw(data.batch(seed, 0, min(n, data.count or n)).x).save(aside, format="PNG")
+        (grid(x) if x.ndim == 4 else scatter(x)).save(aside, format="PNG")
 
 
 def save_fakes(run: Run, generator: nn.Module, data: Data, device: torch.device, path: Path) -> None:

@@ -217,4 +217,4 @@ def table() -> list[str]:
             f"    numbers     n_critic {run.n_critic}, batch {run.batch_size}, z {run.z_dim}, {length}{told}",
             "",
         ]
-    return [*lines, "Any field can be changed by its flag: wgan train cifar10 --preset wgan --n-critic 10 --lr 1e-4"]
+    return [*lines, "Any field can be changed by its flag: wgan train cifar10 --n-critic 10 --lr 1e-4"]

@@ -55,6 +55,8 @@ class Record:
             self.reporter.say(f"{self.results.path} is finished after {state.step} steps; a higher --steps goes on")
             return
         if state.step:
+            for warning in self.results.warnings:
+                self.reporter.warn(warning)
             self.reporter.say(f"{self.results.path}: going on from step {state.step}")
         else:
             save_real(self.data, self.results.path / "samples" / "real.png", self.run.seed)

@@ -27,9 +27,10 @@ LOCK, ASIDE = ".lock", ".run.toml.part"
 
 @dataclass
 class Results:
-    """The folder of one run. Make one with `open_results`."""
+    """The folder of one run. Make one with `open_results`. warnings: for the user, about going on in it."""
 
     path: Path
+    warnings: list[str]
     _lock: IO[str] | None = field(default=None, repr=False)
 
     @property
@@ -128,12 +129,13 @@ def open_results(path: Path, run: Run, data: Data, source: str = "") -> Results:
     described = _describe(run, data, source)
     file = path / "run.toml"
     with saying(path):
+        warnings: list[str] = []
         if file.exists():
-            _refuse_other(file, described)
+            warnings = _compare(file, described)
         elif path.exists() and (not path.is_dir() or {child.name for child in path.iterdir()} - {LOCK, ASIDE}):
             raise UserError(f"{path} is not empty and holds no run: choose another place with --out")
         path.mkdir(parents=True, exist_ok=True)
-        results = Results(path, _locked(path))
+        results = Results(path, warnings, _locked(path))
         # asked for fewer steps than are done, the file still tells what made them
         if not any(step > run.steps for step, _ in checkpoint.list_all(results.checkpoints)):
             _write_toml(file, described)
@@ -169,6 +171,7 @@ def _describe(run: Run, data: Data, source: str) -> dict[str, dict[str, Any]]:
             "torch": torch.__version__,
             "python": platform.python_version(),
             "machine": platform.machine(),
+            "threads": torch.get_num_threads(),
         },
     }
     if data.count is not None:
@@ -178,7 +181,8 @@ def _describe(run: Run, data: Data, source: str) -> dict[str, dict[str, Any]]:
     return described
 
 
-def _refuse_other(file: Path, mine: Mapping[str, Mapping[str, Any]]) -> None:
+def _compare(file: Path, mine: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What may move the last bits of a run that goes on. Errors: UserError when the folder holds another run."""
     theirs = read_toml(file)
     old, new = theirs.get("run", {}), dict(mine["run"])
     fields = [name for name in [*new, *(name for name in old if name not in new)] if old.get(name) != new.get(name)]
@@ -192,6 +196,13 @@ def _refuse_other(file: Path, mine: Mapping[str, Mapping[str, Any]]) -> None:
         raise UserError(
             f"{file.parent} was trained on other data than '{new['data']}' holds now; choose another place with --out"
         )
+    then, now = theirs.get("versions", {}), mine["versions"]
+    changed = [f"{name} {then[name]}, now {now[name]}" for name in now if name in then and then[name] != now[name]]
+    if not changed:
+        return []
+    return [
+        f"{file.parent} began with {'; '.join(changed)}: the last bits of its weights may differ from a run in one go"
+    ]
 
 
 def read_toml(file: Path) -> dict[str, Any]:

@@ -10,6 +10,8 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from torch import nn
@@ -84,6 +86,8 @@ class Run:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if isinstance(self.data, Path):
+            object.__setattr__(self, "data", str(self.data))
         for name in ("z_dim", "n_critic", "batch_size"):
             _at_least(1, name, getattr(self, name))
         for name in ("warmup_n_critic", "warmup_steps", "warmup_every", "generator_batch_size", "steps", "seed"):
@@ -100,10 +104,15 @@ class Run:
                 raise UserError(f"{name} is '{getattr(self, name)}': must be one of {', '.join(choices)}")
 
     def _check_parts(self) -> None:
+        if not isinstance(self.data, str | Data):
+            raise UserError(
+                f"data must be a name, a path or an object with batch(), not {type(self.data).__name__}; "
+                "wgan.data.load(array) makes one of an array"
+            )
         if self.size is not None and (self.networks is None or isinstance(self.networks, DCGAN | ResNet)):
             # told before a large data set is brought to that size
             pyramid("networks", (1, self.size, self.size))
-        if self.networks is not None and not callable(self.networks):
+        if self.networks is not None and (not callable(self.networks) or isinstance(self.networks, type)):
             raise UserError(f"networks is {self.networks!r}: must be such as wgan.DCGAN(), or a function of your own")
         if not isinstance(self.objective, Objective):
             raise UserError(f"objective is {self.objective!r}: must be such as wgan.Objective(wgan.wasserstein)")
@@ -144,12 +153,20 @@ class Run:
 
     def _steps_in(self, count: int) -> int:
         """The least number of generator updates in which the critic sees `epochs` times `count` real samples."""
-        wanted, seen, step = math.ceil(self.epochs * count / self.batch_size), 0, 0
-        if not self.warmup_n_critic:
-            return max(1, math.ceil(wanted / self.n_critic))
-        while seen < wanted:
-            seen, step = seen + self.n_critic_at(step), step + 1
-        return max(1, step)
+        # the fraction that was meant, such as 7/100 or 64/1797: in binary 0.07 * 100 is above 7
+        wanted = math.ceil(Fraction(self.epochs).limit_denominator(10**6) * count / self.batch_size)
+        low, high = 1, max(1, wanted)
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self._critic_updates(middle) >= wanted else (middle + 1, high)
+        return low
+
+    def _critic_updates(self, steps: int) -> int:
+        """The sum of `n_critic_at` over the first `steps` generator updates."""
+        warm = min(steps, self.warmup_steps)
+        if self.warmup_every:  # its multiples in [warm, steps)
+            warm += -(-steps // self.warmup_every) - -(-warm // self.warmup_every)
+        return steps * self.n_critic + (warm * (self.warmup_n_critic - self.n_critic) if self.warmup_n_critic else 0)
 
 
 # told as text in flags and in run.toml
@@ -237,7 +254,7 @@ def _typed(name: str, value: Any) -> Any:
     """A plain value as the field's type: whole numbers become floats where floats are meant."""
     wanted = type(getattr(Run, name, None))
     if wanted is float and type(value) is int:
-        return float(value)
+        return float(value) if abs(value) < 1e300 else math.inf
     if wanted in (bool, int, float, str) and name != "data" and type(value) is not wanted:
         raise UserError(f"{name} is {value!r}: must be of type {wanted.__name__}")
     return value

@@ -14,6 +14,7 @@ from wgan import checkpoint, seeds
 from wgan.data.grid import as_bytes, grid
 from wgan.devices import find_device
 from wgan.errors import UserError
+from wgan.log import Reporter
 from wgan.pictures import draw, fakes
 from wgan.results import read_toml, saying, whole
 from wgan.run import Networks, Run
@@ -127,7 +128,9 @@ def load(path: str | Path, device: str = "auto", networks: Networks | None = Non
     if path.is_file():
         tensors, header = checkpoint.load(path)
     else:
-        file, tensors, header, _ = checkpoint.newest(folder / "checkpoints")
+        file, tensors, header, complaints = checkpoint.newest(folder / "checkpoints")
+        for complaint in complaints:
+            Reporter().warn(f"{complaint}; taking step {header['step']}")
     if file is None:
         raise UserError(f"{path} has no checkpoint yet")
     told = read_toml(folder / "run.toml")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import traceback
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from wgan.errors import UserError
@@ -14,15 +15,19 @@ from wgan.results import read_toml
 from wgan.run import PART_FIELDS, Run, from_fields, to_fields
 
 
+class UserFile(ModuleType):
+    """The module that a file of the user's own becomes."""
+
+
 def run_of_file(path: Path) -> Run:
     """The `run` that a Python file defines; the file is executed. Errors: UserError when it fails or defines none."""
     if not path.is_file():
         raise UserError(f"no file {path}")
     name = path.stem
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None:
-        raise UserError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
+    if _taken(name, path):
+        raise UserError(f"{path} would hide the Python module '{name}': rename the file")
+    module = UserFile(name)
+    module.__file__ = str(path.resolve())
     # its own imports of files beside it, and dataclasses in it, must find their module
     sys.path.insert(0, str(path.parent.resolve()))
     sys.modules[name] = module
@@ -39,6 +44,17 @@ def run_of_file(path: Path) -> Run:
     if not isinstance(run, Run):
         raise UserError(f"{path} defines no run: it needs a line such as run = wgan.Run(data='cifar10')")
     return run
+
+
+def _taken(name: str, path: Path) -> bool:
+    """Whether there is another module of this name, which the file would hide from all that import it."""
+    if isinstance(sys.modules.get(name), UserFile):
+        return False
+    try:
+        spec = find_spec(name)
+    except (ImportError, ValueError):
+        return name in sys.modules
+    return spec is not None and spec.origin is not None and Path(spec.origin).resolve() != path.resolve()
 
 
 def _line(error: BaseException, path: Path) -> str:

@@ -50,11 +50,13 @@ class Options:
 class Losses:
     """What `update` computed on the way: scalars on the device, and the batch of its last critic update.
 
-    wasserstein: E f(real) - E f(fake), and critic: the loss, both before the last critic update. generator: its loss.
+    wasserstein: E f(real) - E f(fake), critic: the loss, penalty: the constraints' part of it, all before the last
+    critic update. generator: its loss.
     """
 
     wasserstein: Tensor
     critic: Tensor
+    penalty: Tensor
     real: Tensor
     fake: Tensor
     labels: Tensor | None
@@ -122,7 +124,8 @@ def measure(run: Run, state: State, data: Data, losses: Losses, clock: Clock, *,
         wasserstein=losses.wasserstein.item(),
         critic_loss=critic_loss,
         generator_loss=math.nan if losses.generator is None else losses.generator.item(),
-        jensen_shannon=float(jensen_shannon(critic_loss)) if standard else None,
+        # of the discriminator's loss: a penalty is no part of what it certifies
+        jensen_shannon=jensen_shannon(critic_loss - losses.penalty.item()) if standard else None,
         critic_slope=critic_slope(run, state, losses) if full else None,
         clipped_share=clipped_share(run, state) if full else None,
         seconds=round(clock.seconds, 3),

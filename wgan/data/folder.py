@@ -55,7 +55,7 @@ def open_folder(
     """
     if size is not None:
         check_size(size)
-    path = path.expanduser()
+    path = Path(os.path.expanduser(path))  # unlike Path's, these calls never raise, whatever the name
     found = _scan(path)
     place = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:8]
     name = f"folder-{path.resolve().name}-{place}-{f'{size}px' if size else 'own-size'}"
@@ -82,9 +82,9 @@ class _Found(NamedTuple):
 
 def _scan(root: Path) -> _Found:
     """Walks `root` once, depth first in the order of names; one stat a file, nothing is opened."""
-    if not root.exists():
+    if not os.path.exists(root):
         raise UserError(f"no folder '{root}': give the path of a folder of images")
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise UserError(f"'{root}' is a file: give the folder that holds the images")
     known, digest = extensions(), hashlib.sha256()
     files: list[str] = []

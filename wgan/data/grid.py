@@ -74,7 +74,7 @@ def _opaque(pixels: np.ndarray) -> np.ndarray:
 
 
 def scatter(
-    real: Tensor | np.ndarray,
+    real: Tensor | np.ndarray | None,
     fake: Tensor | np.ndarray | None = None,
     limits: Limits | None = None,
     side: int = 480,
@@ -83,11 +83,14 @@ def scatter(
 
     The first two coordinates are drawn; of points on a line (d = 1) the second one is their rank in [0, 1], so that
     the curve is the distribution function. limits: (left, right, bottom, top); None takes them from `real` alone, so
-    the axes stay while the generator learns. Fake points outside are counted in the picture.
+    the axes stay while the generator learns, and from `fake` where `real` is None. Fake points outside are counted in
+    the picture.
     """
-    blue = _plane(real)
-    orange = None if fake is None else _plane(fake)
-    left, right, bottom, top = limits or limits_of(real)
+    shown = fake if real is None else real
+    if shown is None:
+        raise ValueError("nothing to draw: give real points, fake ones or both")
+    blue, orange = (None if points is None else _plane(points) for points in (real, fake))
+    left, right, bottom, top = limits or limits_of(shown)
     margin, head = 38, 26
     plot = side - margin - 10
     sheet = np.full((plot, plot, 3), 255, np.float32)
@@ -176,7 +179,9 @@ def _ticks(low: float, high: float) -> list[float]:
     return [round(i * step, 12) for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
-def _legend(draw: ImageDraw.ImageDraw, x: int, blue: np.ndarray, orange: np.ndarray | None, limits: Limits) -> None:
+def _legend(
+    draw: ImageDraw.ImageDraw, x: int, blue: np.ndarray | None, orange: np.ndarray | None, limits: Limits
+) -> None:
     font = ImageFont.load_default(12)
     for points, colour, word in ((blue, REAL, "real"), (orange, FAKE, "fake")):
         if points is None:

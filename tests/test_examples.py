@@ -48,6 +48,22 @@ def test_trains(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert len(wgan.load(tmp_path / "run").sample(7)) == 7
 
 
+def test_a_file_that_has_changed_is_no_silent_other_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine, out = tmp_path / "my_objective.py", tmp_path / "run"
+    text = (EXAMPLES / "my_objective.py").read_text(encoding="utf-8")
+    mine.write_text(text, encoding="utf-8")
+    main(["train", str(mine), "--steps", "1", "--out", str(out), "--quiet"])
+    again = ["train", "--config", str(out / "run.toml"), "--seed", "1", "--quiet", "--out"]
+    main([*again, str(tmp_path / "same")])
+    mine.write_text(text.replace("ScoreDecay(0.1)", "ScoreDecay(0.2)"), encoding="utf-8")
+    with pytest.raises(SystemExit):
+        main([*again, str(tmp_path / "other")])
+    told = capsys.readouterr().err
+    assert "ScoreDecay(weight=0.1)'" in told
+    assert "ScoreDecay(weight=0.2)' now" in told
+    assert not (tmp_path / "other").exists()
+
+
 def test_own_objective_changes_the_loss(tmp_path: Path) -> None:
     own = run_of_file(EXAMPLES / "my_objective.py")
     without = wgan.preset("wgan-gp", data="digits", objective="wasserstein", steps=200)

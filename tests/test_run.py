@@ -72,6 +72,7 @@ def test_default_run_is_algorithm_1() -> None:
     [
         {"batch_size": 0},
         {"batch_size": -3},
+        {"batch_size": 10**12},
         {"batch_size": 2.5},
         {"n_critic": 0},
         {"z_dim": 0},

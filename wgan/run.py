@@ -27,6 +27,10 @@ from wgan.parts import parse, parse_one, spell
 OBJECTIVE_PARTS: dict[str, Any] = {**PAIRINGS, **CONSTRAINTS}
 
 
+# an infinite toy distribution would fill any memory that it is asked to
+LARGEST_BATCH = 1 << 20
+
+
 class Networks(Protocol):
     """Makes the two networks: shape (c, h, w) or (d,), z_dim numbers of noise, classes > 0 when conditional."""
 
@@ -94,6 +98,9 @@ class Run:
             _at_least(0, name, getattr(self, name))
         if self.size is not None:
             _at_least(1, "size", self.size)
+        for name in ("batch_size", "generator_batch_size"):
+            if getattr(self, name) > LARGEST_BATCH:
+                raise UserError(f"{name} is {getattr(self, name):,}: must be at most {LARGEST_BATCH:,}")
         if not (_is_number(self.epochs) and 0 < self.epochs < math.inf):
             raise UserError(f"epochs is {self.epochs}: must be a number above 0")
         if not (_is_number(self.ema) and 0 <= self.ema < 1):

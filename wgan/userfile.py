@@ -80,9 +80,11 @@ def run_of_toml(told: Mapping[str, Any], path: Path) -> Run:
     base = run_of_file(Path(source))
     mine = to_fields(base)
     # what the file decides by objects stays as it is there; plain fields may have been changed on the command line
-    return from_fields(
-        {name: value for name, value in fields.items() if not is_own(name, value) and mine.get(name) != value}, base
-    )
+    changed = {name: value for name, value in fields.items() if mine.get(name) != value}
+    for name, value in changed.items():
+        if is_own(name, value):
+            raise UserError(f"{path}: {name} is '{value}', but {source} has '{mine.get(name)}' now: change it back")
+    return from_fields(changed, base)
 
 
 def is_own(name: str, value: object) -> bool:

@@ -101,8 +101,8 @@ def _from_folder(path: Path, request: Request) -> Images:
     """The folder itself, or its subfolder `split` where it is laid out as train/ and test/ (or val/)."""
     from wgan.data.folder import open_folder
 
-    splits = [split for split in ("train", "test", "val", "valid") if (path / split).is_dir()]
-    if request.split != "train" and not (path / request.split).is_dir():
+    splits = [split for split in ("train", "test", "val", "valid") if os.path.isdir(path / split)]
+    if request.split != "train" and not os.path.isdir(path / request.split):
         raise UserError(f"'{path}' has no split '{request.split}': no such subfolder")
     if request.split != "train" or ("train" in splits and len(splits) > 1):
         path = path / request.split

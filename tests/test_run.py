@@ -180,6 +180,9 @@ def test_networks_follow_the_data_and_the_objective() -> None:
     assert wgan.preset("wgan-gp").resolved(images()).networks == DCGAN(critic_norm="none")
     assert wgan.preset("wgan-gp", allow_critic_batch_norm=True).resolved(images()).networks == DCGAN()
     assert Run(steps=1).resolved(load("8gaussians")).networks == PointNetworks()
+    for bounded in ("orthonormal", "spectral_norm"):
+        run = wgan.preset("wgan", objective=f"wasserstein + {bounded}")
+        assert run.resolved(images()).networks == DCGAN(critic_norm="none")
     mine = DCGAN(filters=8)
     assert Run(networks=mine).resolved(images()).networks is mine
 

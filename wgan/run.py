@@ -20,7 +20,7 @@ from wgan.data import Data
 from wgan.errors import UserError, did_you_mean
 from wgan.networks import DCGAN, NETWORKS, Points, ResNet
 from wgan.networks.checks import pyramid
-from wgan.objectives import CONSTRAINTS, PAIRINGS, Clip, Objective, Pairing, wasserstein
+from wgan.objectives import CONSTRAINTS, PAIRINGS, Clip, Objective, Orthonormal, Pairing, SpectralNorm, wasserstein
 from wgan.optimizers import OPTIMIZERS, Optimizer, RMSProp
 from wgan.parts import parse, parse_one, spell
 
@@ -155,7 +155,9 @@ class Run:
     def _networks_for(self, data: Data) -> Networks:
         if len(data.shape) == 1:
             return Points()
-        norm = "none" if self.objective.per_sample and not self.allow_critic_batch_norm else "batch"
+        # batch norm would also undo the bound of layers that are normalised themselves
+        bounded = any(isinstance(part, SpectralNorm | Orthonormal) for part in self.objective.constraints)
+        norm = "none" if bounded or (self.objective.per_sample and not self.allow_critic_batch_norm) else "batch"
         return DCGAN(critic_norm=norm)
 
     def _steps_in(self, count: int) -> int:

@@ -19,10 +19,11 @@ from wgan import seeds
 from wgan.algorithm import real_batch, update_critic, update_generator
 from wgan.data import Batch, Data, load
 from wgan.networks import DCGAN
+from wgan.networks import Network as Networks
 from wgan.objectives import Clip, GradientPenalty, Objective, relativistic, wasserstein
 from wgan.optimizers import RMSProp
 from wgan.presets import PRESETS
-from wgan.run import Networks, Run
+from wgan.run import Run
 from wgan.state import State, start
 from wgan.training import steps
 

@@ -71,6 +71,7 @@ def test_thumbnails_are_spread_over_the_run_and_shown_whole(tmp_path: Path) -> N
     for step in [*range(0, 101, 5), 990]:
         Image.new("RGB", (20, 20), (step % 256, 0, 0)).save(tmp_path / "samples" / f"step-{step:06d}.png")
     Image.new("RGB", (20, 20)).save(tmp_path / "samples" / "real.png")
+    Image.new("RGB", (20, 20)).save(tmp_path / "samples" / "step-mine.png")
     shown = thumbnails(tmp_path, 100)
     assert [step for step, _ in shown] == [0, 25, 50, 75, 100]
     assert [picture[0, 0, 0] for _, picture in shown] == [0, 25, 50, 75, 100]

@@ -217,9 +217,9 @@ def train(
 
 def newest_picture(folder: Path) -> Path:
     """The last samples that a run drew."""
-    pictures = (folder / "samples").glob("step-*.png")
-    # step-1000000 is after step-999999
-    return max(pictures, key=lambda path: (len(path.name), path.name), default=folder / "samples")
+    from wgan.results import samples_by_step
+
+    return next(reversed(samples_by_step(folder).values()), folder / "samples")
 
 
 @app.command(sort_key=2)

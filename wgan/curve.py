@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from wgan.results import read_metrics, whole
+from wgan.results import read_metrics, samples_by_step, whole
 from wgan.run import Run
 
 THUMBNAILS = 5
@@ -82,8 +82,8 @@ def limits(values: np.ndarray) -> tuple[float, float]:
 def thumbnails(folder: Path, last: int, grids: bool = True) -> list[tuple[int, np.ndarray]]:
     """(step, uint8 [h, w, 3]) of samples at about evenly spaced steps up to `last`; broken pictures are left out."""
     found: dict[int, np.ndarray] = {}
-    paths = {int(path.stem.removeprefix("step-")): path for path in (folder / "samples").glob("step-*.png")}
-    steps = sorted(step for step in paths if step <= last)
+    paths = samples_by_step(folder)
+    steps = [step for step in paths if step <= last]
     for at in np.linspace(0, last, THUMBNAILS):
         for step in sorted(steps, key=lambda step: abs(step - at)):
             picture = found.get(step)

@@ -10,6 +10,12 @@ class UserError(Exception):
     """Bad input: one line that says what is wrong, where, and what to do; the command line then exits with 2."""
 
 
+def at_least(low: int, name: str, value: int) -> None:
+    """UserError for a count that is below `low`."""
+    if value < low:
+        raise UserError(f"{name} is {value}: must be at least {low}")
+
+
 class Stopped(Exception):
     """A signal (its number) ended the run after it had saved."""
 

@@ -38,6 +38,12 @@ def draw(x: Tensor, real: Tensor | None = None, columns: int | None = None) -> I
     return grid(x, columns) if x.ndim == 4 else scatter(real, x)
 
 
+def save_png(image: Image.Image, path: Path) -> None:
+    """Write a PNG: whole, or what was there before. Errors: UserError when it can't be written."""
+    with whole(path) as aside:
+        image.save(aside, format="PNG")
+
+
 def columns_for(classes: int) -> int | None:
     """Columns of a grid in which labels come in turn: one for each class, while that many fit."""
     return classes if 1 < classes <= MOST_COLUMNS else None
@@ -47,8 +53,7 @@ def save_real(data: Data, path: Path, seed: int = 0) -> None:
     """The first samples of the stream of `seed`: what the critic sees first."""
     n = IMAGES if len(data.shape) == 3 else POINTS
     x = data.batch(seed, 0, min(n, data.count or n)).x
-    with whole(path) as aside:
-        (grid(x) if x.ndim == 4 else scatter(x)).save(aside, format="PNG")
+    save_png(grid(x) if x.ndim == 4 else scatter(x), path)
 
 
 def save_fakes(run: Run, generator: nn.Module, data: Data, device: torch.device, path: Path) -> None:
@@ -59,5 +64,4 @@ def save_fakes(run: Run, generator: nn.Module, data: Data, device: torch.device,
     z = seeds.draw(device, run.seed, "samples").normal(n, run.z_dim)
     labels = torch.arange(n, device=device) % classes if classes else None
     real = data.batch(run.seed, 0, n).x if len(data.shape) == 1 else None
-    with whole(path) as aside:
-        draw(fakes(generator, z, labels), real, columns).save(aside, format="PNG")
+    save_png(draw(fakes(generator, z, labels), real, columns), path)

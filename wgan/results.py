@@ -87,6 +87,16 @@ class Results:
             self._lock = None
 
 
+def samples_by_step(folder: Path) -> dict[int, Path]:
+    """The pictures samples/step-NNNNNN.png in a run's folder, earliest first; other files are left out."""
+    found = {}
+    for path in (folder / "samples").glob("step-*.png"):
+        step = path.stem.removeprefix("step-")
+        if step.isdecimal():
+            found[int(step)] = path
+    return dict(sorted(found.items()))
+
+
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The objects in a metrics.jsonl, as far as its lines are whole."""
     rows = []

@@ -12,13 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, Protocol
-
-from torch import nn
+from typing import Any, Literal
 
 from wgan.data import Data
-from wgan.errors import UserError, did_you_mean
-from wgan.networks import DCGAN, NETWORKS, Points, ResNet
+from wgan.errors import UserError, at_least, did_you_mean
+from wgan.networks import DCGAN, NETWORKS, Network, Points, ResNet
 from wgan.networks.checks import pyramid
 from wgan.objectives import CONSTRAINTS, PAIRINGS, Clip, Objective, Orthonormal, Pairing, SpectralNorm, wasserstein
 from wgan.optimizers import OPTIMIZERS, Optimizer, RMSProp
@@ -26,15 +24,8 @@ from wgan.parts import parse, parse_one, spell
 
 OBJECTIVE_PARTS: dict[str, Any] = {**PAIRINGS, **CONSTRAINTS}
 
-
 # an infinite toy distribution would fill any memory that it is asked to
 LARGEST_BATCH = 1 << 20
-
-
-class Networks(Protocol):
-    """Makes the two networks: shape (c, h, w) or (d,), z_dim numbers of noise, classes > 0 when conditional."""
-
-    def __call__(self, shape: tuple[int, ...], z_dim: int, classes: int = 0, /) -> tuple[nn.Module, nn.Module]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +59,7 @@ class Run:
     data: str | Data = "digits"
     size: int | None = None
     conditional: bool = False
-    networks: Networks | None = None
+    networks: Network | None = None
     z_dim: int = 100
     objective: Objective = Objective(wasserstein, Clip(0.01))
     constrain: Literal["after", "before"] = "after"
@@ -93,11 +84,11 @@ class Run:
         if isinstance(self.data, Path):
             object.__setattr__(self, "data", str(self.data))
         for name in ("z_dim", "n_critic", "batch_size"):
-            _at_least(1, name, getattr(self, name))
+            _whole_at_least(1, name, getattr(self, name))
         for name in ("warmup_n_critic", "warmup_steps", "warmup_every", "generator_batch_size", "steps", "seed"):
-            _at_least(0, name, getattr(self, name))
+            _whole_at_least(0, name, getattr(self, name))
         if self.size is not None:
-            _at_least(1, "size", self.size)
+            _whole_at_least(1, "size", self.size)
         for name in ("batch_size", "generator_batch_size"):
             if getattr(self, name) > LARGEST_BATCH:
                 raise UserError(f"{name} is {getattr(self, name):,}: must be at most {LARGEST_BATCH:,}")
@@ -152,7 +143,7 @@ class Run:
         networks = self.networks or self._networks_for(data)
         return replace(self, networks=networks, steps=self.steps or self._steps_in(count or 0))
 
-    def _networks_for(self, data: Data) -> Networks:
+    def _networks_for(self, data: Data) -> Network:
         if len(data.shape) == 1:
             return Points()
         # batch norm would also undo the bound of layers that are normalised themselves
@@ -183,11 +174,10 @@ PART_FIELDS = ("networks", "objective", "critic_optimizer", "generator_optimizer
 CHOICES = {"constrain": ("after", "before"), "lr_decay": ("none", "linear"), "precision": ("fp32", "bf16")}
 
 
-def _at_least(low: int, name: str, value: object) -> None:
+def _whole_at_least(low: int, name: str, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
         raise UserError(f"{name} is {value!r}: must be a whole number")
-    if value < low:
-        raise UserError(f"{name} is {value}: must be at least {low}")
+    at_least(low, name, value)
 
 
 def _is_number(value: object) -> bool:

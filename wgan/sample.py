@@ -13,11 +13,13 @@ from torch import Tensor, nn
 from wgan import checkpoint, seeds
 from wgan.data.grid import as_bytes, grid
 from wgan.devices import find_device
-from wgan.errors import UserError
+from wgan.errors import UserError, at_least
 from wgan.log import Reporter
-from wgan.pictures import draw, fakes
+from wgan.networks import Network
+from wgan.pictures import draw, fakes, save_png
 from wgan.results import read_toml, saying, whole
-from wgan.run import Networks, Run
+from wgan.run import Run
+from wgan.state import below
 from wgan.userfile import is_own, run_of_toml
 
 
@@ -41,9 +43,8 @@ class Sampler:
 
         Truncation trades variety for quality: none, or a bound of at least 0.05.
         """
-        _positive("n", n)
-        if seed < 0:
-            raise UserError(f"seed is {seed}: must be at least 0")
+        at_least(1, "n", n)
+        at_least(0, "seed", seed)
         source = seeds.generator(seed, "sample")
         z = torch.randn(n, self.z_dim, generator=source)
         if truncation is not None:
@@ -75,7 +76,7 @@ class Sampler:
 
         The path is the great circle (Shoemake 1985): straight lines leave the shell where N(0, I) lives.
         """
-        _positive("columns", columns)
+        at_least(1, "columns", columns)
         ends = self.noise(2 * rows, seed, truncation)
         a, b = ends[:rows, None], ends[rows:, None]
         t = torch.linspace(0, 1, columns)[None, :, None]
@@ -106,12 +107,7 @@ class Sampler:
         raise UserError(f"unknown label '{label}'; labels are {names}")
 
 
-def _positive(name: str, value: int) -> None:
-    if value < 1:
-        raise UserError(f"{name} is {value}: must be at least 1")
-
-
-def load(path: str | Path, device: str = "auto", networks: Networks | None = None) -> Sampler:
+def load(path: str | Path, device: str = "auto", networks: Network | None = None) -> Sampler:
     """The generator of a run: `path` is its folder (the newest whole checkpoint) or one of its checkpoint files.
 
     Where the run kept a running average of the generator, that is what is loaded. networks: the run's own, when they
@@ -143,9 +139,7 @@ def load(path: str | Path, device: str = "auto", networks: Networks | None = Non
         generator, _ = run.networks(shape, run.z_dim, len(classes))
     part = "average" if run.ema else "generator"
     try:
-        generator.load_state_dict(
-            {k.removeprefix(part + "."): v for k, v in tensors.items() if k.startswith(part + ".")}
-        )
+        generator.load_state_dict(below(part, tensors))
     except RuntimeError as error:
         raise UserError(f"{file} does not fit the networks in run.toml: {str(error).splitlines()[0]}") from None
     where = find_device(device)
@@ -153,7 +147,7 @@ def load(path: str | Path, device: str = "auto", networks: Networks | None = Non
     return Sampler(generator, shape, run.z_dim, classes, int(header["step"]), where)
 
 
-def _sampled_run(told: dict[str, Any], file: Path, networks: Networks | None) -> Run:
+def _sampled_run(told: dict[str, Any], file: Path, networks: Network | None) -> Run:
     """As much of the run as sampling needs; the user's own file is executed only for networks of its own."""
     try:
         needed = {name: told["run"][name] for name in ("networks", "z_dim", "conditional", "ema")}
@@ -185,8 +179,7 @@ def check_targets(shape: tuple[int, ...], folder: Path | None, npy: Path | None)
 
 def write_png(x: Tensor, path: Path, columns: int | None = None) -> None:
     """One picture of all samples [n, *shape]."""
-    with whole(path) as aside:
-        draw(x, columns=columns).save(aside, format="PNG")
+    save_png(draw(x, columns=columns), path)
 
 
 def write_folder(x: Tensor, path: Path) -> None:

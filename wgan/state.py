@@ -61,16 +61,17 @@ class State:
             for name in ("critic", "generator", "average"):
                 module: nn.Module | None = getattr(self, name)
                 if module is not None:
-                    module.load_state_dict(_below(name, tensors))
+                    module.load_state_dict(below(name, tensors))
             for name in ("critic_optimizer", "generator_optimizer"):
-                _load_optimizer(getattr(self, name), _below(name, tensors))
+                _load_optimizer(getattr(self, name), below(name, tensors))
             self.step, self.images = int(counters["step"]), int(counters["images"])
         except (RuntimeError, KeyError, ValueError) as error:
             reason = str(error).strip().splitlines()[-1].strip()
             raise UserError(f"the checkpoint does not fit this run's networks: {reason}") from None
 
 
-def _below(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def below(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of one part of the state, such as "generator", by their names within it."""
     return {key.removeprefix(name + "."): value for key, value in tensors.items() if key.startswith(name + ".")}
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from wgan import seeds
 from wgan.data import Data
-from wgan.errors import UserError
+from wgan.errors import at_least
 from wgan.objectives import Clip, jensen_shannon, slope
 from wgan.run import Run
 from wgan.state import State, given
@@ -42,8 +42,7 @@ class Options:
 
     def __post_init__(self) -> None:
         for name, low in {"log_every": 1, "sample_every": 0, "save_every": 0, "keep": 1, "keep_every": 0}.items():
-            if getattr(self, name) < low:
-                raise UserError(f"{name} is {getattr(self, name)}: must be at least {low}")
+            at_least(low, name, getattr(self, name))
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
-
-from wgan.errors import UserError
 
 _TILE = 48  # smaller tiles are hard to read on a screen
 REAL, FAKE = (38, 98, 158), (226, 106, 20)  # blue and orange: told apart by colour-blind readers and in gray print
@@ -191,20 +188,3 @@ def _legend(
         draw.ellipse((x, 9, x + 8, 17), fill=colour)
         draw.text((x + 13, 13), text, _INK, font, anchor="lm")
         x += 13 + int(draw.textlength(text, font)) + 20
-
-
-def save(image: Image.Image, path: Path) -> None:
-    """Writes `image` as the format of `path`'s extension; folders are made, and no half file is ever seen there.
-
-    UserError: the place cannot be written, or the disk is full.
-    """
-    aside = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            image.save(aside)
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write the picture '{path}' ({error.strerror or error})") from error

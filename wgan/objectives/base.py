@@ -59,6 +59,16 @@ class Constraint:
 
     # True when the hook looks at the gradient of single samples, which batch norm in the critic would couple
     per_sample: ClassVar[bool] = False
+    # False when the critic's slope is left to the other constraints
+    sets_slope: ClassVar[bool] = True
+
+    def corrected(self, raw: float, slope: float) -> float | None:
+        """The W1 at which an optimal critic under this constraint would score `raw` = E f(real) - E f(fake).
+
+        `slope`, the critic's mean gradient norm, is for constraints that leave it open. None where `raw` does not tell
+        W1. Derived, with its limits, in docs/estimates.md.
+        """
+        return None
 
     def prepare(self, critic: nn.Module) -> None:
         """Change the critic's architecture in place, once, before training (spectral norm, orthonormal layers)."""

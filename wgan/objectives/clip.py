@@ -24,6 +24,10 @@ class Clip(Constraint):
     def __post_init__(self) -> None:
         require_number("clip", "c", self.c)
 
+    def corrected(self, raw: float, slope: float) -> float | None:
+        """raw / slope: a clipped critic is K-Lipschitz for a K that nobody knows; its slope is what can be measured."""
+        return raw / slope if slope > 0 else None
+
     @torch.no_grad()
     def constrain(self, critic: nn.Module) -> None:
         weights: list[Tensor] = list(critic.parameters())

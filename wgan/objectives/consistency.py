@@ -12,7 +12,7 @@ themselves, which regularises the critic where it would overfit.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -41,6 +41,7 @@ class Consistency(Constraint):
 
     weight: float = 2.0
     margin: float = 0.0
+    sets_slope: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         require_number("consistency", "weight", self.weight, least=0)

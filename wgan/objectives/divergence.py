@@ -10,6 +10,7 @@ divergence that asks for no slope in particular. The raw E f(x) - E f(G(z)) then
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -30,6 +31,15 @@ class Divergence(Constraint):
     def __post_init__(self) -> None:
         require_number("div", "k", self.k, least=0)
         require_number("div", "p", self.p, least=1)
+
+    def corrected(self, raw: float, slope: float) -> float | None:
+        """(k p raw^(p-1))^(1/p): s W1 - k s^p is largest where W1 = k p s^(p-1), and raw = s W1 there.
+
+        None for p = 1, where the best slope is 0 or unbounded.
+        """
+        if self.p == 1 or self.k == 0:
+            return None
+        return math.copysign((self.k * self.p * abs(raw) ** (self.p - 1)) ** (1 / self.p), raw)
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, draw: Draw) -> Tensor:
         norms = gradient_norms(critic, interpolate(real, fake, draw))

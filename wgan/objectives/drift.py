@@ -7,6 +7,7 @@ a constant is added to f, so nothing else holds them near 0, and half precision 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -18,6 +19,7 @@ class Drift(Constraint):
     """weight E f(x)^2, the paper's eps_drift = 0.001; costs one more pass of the critic over the real batch."""
 
     weight: float = 0.001
+    sets_slope: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         require_number("drift", "weight", self.weight, least=0)

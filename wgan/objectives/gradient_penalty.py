@@ -16,6 +16,7 @@ it is unbiased while W1 < weight (and does not hold the critic at all once W1 > 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -38,6 +39,9 @@ class GradientPenalty(Constraint):
         require_number("gp", "weight", self.weight, least=0)
         require_number("gp", "target", self.target)
 
+    def corrected(self, raw: float, slope: float) -> float | None:
+        return _undo_square(raw, self.weight / self.target**2, self.target)
+
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, draw: Draw) -> Tensor:
         norms = gradient_norms(critic, interpolate(real, fake, draw))
         return self.weight / self.target**2 * (norms - self.target).square().mean()
@@ -53,6 +57,9 @@ class LipschitzPenalty(Constraint):
     def __post_init__(self) -> None:
         require_number("lp", "weight", self.weight, least=0)
 
+    def corrected(self, raw: float, slope: float) -> float | None:
+        return _undo_square(raw, self.weight, 1.0)
+
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, draw: Draw) -> Tensor:
         norms = gradient_norms(critic, interpolate(real, fake, draw))
         return self.weight * relu(norms - 1).square().mean()
@@ -67,6 +74,10 @@ class OneSidedPenalty(Constraint):
 
     def __post_init__(self) -> None:
         require_number("one_sided", "weight", self.weight, least=0)
+
+    def corrected(self, raw: float, slope: float) -> float | None:
+        """raw itself below the weight; from there on no slope is too steep, and raw is unbounded."""
+        return raw if raw < self.weight else None
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, draw: Draw) -> Tensor:
         norms = gradient_norms(critic, interpolate(real, fake, draw))
@@ -96,3 +107,16 @@ class Dragan(Constraint):
         perturbed = real + step * self.noise * std * draw.uniform(*real.shape)
         norms = gradient_norms(critic, perturbed.to(real.dtype))
         return self.weight * (norms - 1).square().mean()
+
+
+def _undo_square(raw: float, weight: float, target: float) -> float | None:
+    """W1 from raw = W1 (target + W1 / (2 weight)), the score of the slope that weight (slope - target)^2 allows.
+
+    s W1 - weight (s - target)^2 is largest at s = target + W1 / (2 weight), where the estimate is s W1. A negative
+    estimate, of a critic that is not trained yet, is left at the slope `target`.
+    """
+    if weight == 0:
+        return None
+    if raw <= 0:
+        return raw / target
+    return weight * (math.sqrt(target**2 + 2 * raw / weight) - target)

@@ -54,6 +54,17 @@ class Objective:
         """Whether a constraint looks at the gradient of single samples, which batch norm in the critic would couple."""
         return any(constraint.per_sample for constraint in self.constraints)
 
+    def corrected(self, raw: float, slope: float) -> float | None:
+        """W1 as `raw` = E f(real) - E f(fake) tells it: without what the constraint does to the critic's slope.
+
+        slope: mean gradient norm of the critic, for constraints that leave it open. None where there is no telling:
+        another pairing than wasserstein, no constraint or several on the slope, one without a formula.
+        """
+        deciding = [constraint for constraint in self.constraints if constraint.sets_slope]
+        if self.pairing.name != "wasserstein" or len(deciding) != 1:
+            return None
+        return deciding[0].corrected(raw, slope)
+
     def prepare(self, critic: nn.Module) -> None:
         """Changes the critic's architecture in place, once, before training and before its optimiser is made."""
         for constraint in self.constraints:

@@ -53,6 +53,10 @@ class SpectralNorm(Constraint):
         if not isinstance(self.maxmin, bool):
             raise UserError(f"spectral_norm: maxmin must be true or false, got {self.maxmin!r}")
 
+    def corrected(self, raw: float, slope: float) -> float | None:
+        """raw / slope: the bound of a convolutional or ReLU critic is not its slope."""
+        return raw / slope if slope > 0 else None
+
     def prepare(self, critic: nn.Module) -> None:
         layers: dict[str, nn.Module] = {p: layer for p, layer in critic.named_modules() if isinstance(layer, _LAYERS)}
         refuse_parametrised("spectral_norm", layers)

@@ -36,7 +36,11 @@ def test_an_array_becomes_images_or_points() -> None:
     assert points.shape == (5,)
 
 
-@pytest.mark.parametrize("name", [n for n in SOURCES if n not in ("cifar10", "mnist", "fashion-mnist", "hf", "line")])
+FETCHED = ("cifar10", "mnist", "fashion-mnist", "stacked-mnist", "hf")
+WITH_ARGUMENT = ("line", "funnels")
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if name not in FETCHED + WITH_ARGUMENT])
 def test_built_in_names_load_without_network(name: str, tmp_path: Path) -> None:
     data = load(name, root=tmp_path)
     assert isinstance(data, Data)

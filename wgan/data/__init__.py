@@ -16,12 +16,14 @@ from wgan.data.arrays import from_array, open_array_file
 from wgan.data.base import Batch, Data, Images, Points, Request, Toy, order
 from wgan.data.cifar10 import open_cifar10
 from wgan.data.digits import open_digits
+from wgan.data.funnels import Funnels, open_funnels
 from wgan.data.hub import open_hub
 from wgan.data.mnist import open_fashion_mnist, open_mnist
+from wgan.data.stacked_mnist import open_stacked_mnist
 from wgan.data.toy import eight_gaussians, gaussian, line, swiss_roll, twenty_five_gaussians
 from wgan.errors import UserError, did_you_mean
 
-__all__ = ["SOURCES", "Batch", "Data", "Images", "Points", "Request", "Toy", "load", "order"]
+__all__ = ["SOURCES", "Batch", "Data", "Funnels", "Images", "Points", "Request", "Toy", "load", "order"]
 
 # the part of a name before the first colon -> what opens it
 SOURCES: dict[str, Callable[[Request], Data]] = {
@@ -29,11 +31,13 @@ SOURCES: dict[str, Callable[[Request], Data]] = {
     "cifar10": open_cifar10,
     "mnist": open_mnist,
     "fashion-mnist": open_fashion_mnist,
+    "stacked-mnist": open_stacked_mnist,
     "8gaussians": eight_gaussians,
     "25gaussians": twenty_five_gaussians,
     "swissroll": swiss_roll,
     "line": line,
     "gaussian": gaussian,
+    "funnels": open_funnels,
     "hf": open_hub,
 }
 
@@ -49,8 +53,9 @@ def load(
 ) -> Data:
     """Opens a data set by its name, a path, an array; a Data object is passed through.
 
-    name: `digits`, `cifar10`, `mnist`, `fashion-mnist`, `8gaussians`, `25gaussians`, `swissroll`, `line:THETA`,
-    `gaussian[:D]`, `hf:owner/name[:split[:column]]`, a folder of images, a .npy or .npz file, an array (uint8
+    name: `digits`, `cifar10`, `mnist`, `fashion-mnist`, `stacked-mnist`, `8gaussians`, `25gaussians`, `swissroll`,
+    `line:THETA`, `gaussian[:D]`, `funnels:DIM:COUNT:SEED:real` and `:fake` (see `Funnels`),
+    `hf:owner/name[:split[:column]]`, a folder of images, a .npy or .npz file, an array (uint8
     [n, c, h, w], [n, h, w, c] or [n, h, w]; float [n, d]), or an object with the attributes of `Data`.
     size: height and width in pixels that images are brought to. root: the folder of data sets, by default
     WGAN_DATASETS or `datasets/`; decoded arrays are kept in `root`/cache. split: 'train', 'test' or what there is.
@@ -86,7 +91,7 @@ def _from_path(request: Request) -> Data:
             f"'{path}' is a file of no known kind: give a folder of images, a .npy or .npz file, or for "
             f"parquet 'hf:{path}'"
         )
-    known = [*(name for name in SOURCES if name not in ("line", "hf")), "line:THETA", "hf:OWNER/NAME"]
+    known = [*(name for name in SOURCES if name not in ("line", "funnels", "hf")), "line:THETA", "hf:OWNER/NAME"]
     if path.suffix in (".npy", ".npz"):
         raise UserError(f"no such file: '{path}'")
     if request.name and path.name != request.name:

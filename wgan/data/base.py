@@ -198,6 +198,8 @@ class Toy:
     """An infinite distribution: `sample(n, rng)` returns float [n, dim] drawn from `rng`.
 
     The stream is made of blocks, block k from (seed, k): what stands at a position does not depend on the batch size.
+    A mixture of equally likely Gaussians tells its `centres` float64 [k, dim] and the `std` along each axis of all of
+    them, in the coordinates of the samples: by these modes are counted.
     """
 
     name: str
@@ -205,6 +207,8 @@ class Toy:
     sample: Callable[[int, np.random.Generator], np.ndarray]
     classes: tuple[str, ...] = ()
     block: int = 256
+    centres: np.ndarray | None = None
+    std: float | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -13,11 +13,14 @@ import numpy as np
 from wgan.data.base import Request, Toy
 from wgan.errors import UserError
 
+_CORNERS = 2 * math.pi / 8 * np.arange(8)
+EIGHT = 2.0 * np.stack([np.cos(_CORNERS), np.sin(_CORNERS)], axis=1)
+TWENTY_FIVE = 2.0 * np.stack(np.meshgrid(np.arange(-2, 3), np.arange(-2, 3), indexing="ij"), axis=-1).reshape(25, 2)
+
 
 def _eight(n: int, rng: np.random.Generator) -> np.ndarray:
     """Eight Gaussians of std 0.02 on a circle of radius 2, all divided by 1.414."""
-    angle = rng.integers(0, 8, n) * (2 * math.pi / 8)
-    centre = 2.0 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    centre = EIGHT[rng.integers(0, 8, n)]
     return (centre + 0.02 * rng.standard_normal((n, 2))) / 1.414
 
 
@@ -36,12 +39,12 @@ def _swiss_roll(n: int, rng: np.random.Generator) -> np.ndarray:
 
 def eight_gaussians(request: Request) -> Toy:
     request.check(("train", "test"))
-    return Toy("8gaussians", 2, _eight)
+    return Toy("8gaussians", 2, _eight, centres=EIGHT / 1.414, std=0.02 / 1.414)
 
 
 def twenty_five_gaussians(request: Request) -> Toy:
     request.check(("train", "test"))
-    return Toy("25gaussians", 2, _twenty_five)
+    return Toy("25gaussians", 2, _twenty_five, centres=TWENTY_FIVE / 2.828, std=0.05 / 2.828)
 
 
 def swiss_roll(request: Request) -> Toy:

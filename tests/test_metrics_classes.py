@@ -43,6 +43,15 @@ def test_a_class_that_can_not_be_there() -> None:
     assert class_balance(torch.tensor([0, 1, 1]), 3, reference).reverse_kl < math.inf
 
 
+def test_rounding_makes_no_divergence_negative() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        counts = rng.integers(1, 9, 5)
+        labels = torch.from_numpy(np.repeat(np.arange(5), counts))
+        found = class_balance(labels, 5, torch.from_numpy(counts * rng.random())).reverse_kl
+        assert 0 <= found < 1e-15
+
+
 def test_stacked_mnist_counts_1000_modes() -> None:
     digits = torch.cartesian_prod(*[torch.arange(10)] * 3)
     labels = stacked_labels(digits)
@@ -97,6 +106,7 @@ def test_dropped_modes_and_poor_samples() -> None:
     assert modes(edge, GRID, 0.1)[:2] == (1, 0.5)
     assert modes(edge, GRID, 0.1).reverse_kl == pytest.approx(math.log(25 / 2))
     assert modes(edge, GRID, 0.05)[:2] == (0, 0)
+    assert modes(torch.tensor([[1.5]]), torch.zeros(1, 1), 0.5) == (1, 1, 0)  # at 3 standard deviations exactly
 
 
 def test_modes_of_unlike_weights() -> None:

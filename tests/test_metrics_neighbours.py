@@ -213,6 +213,17 @@ def test_two_samples_of_one_distribution_have_the_expected_values() -> None:
     assert coverage == pytest.approx(1 - none, abs=0.015)
 
 
+@pytest.mark.parametrize("d", [1, 2048])
+def test_a_billionth_inside_or_outside_a_ball_is_told_apart(d: int) -> None:
+    real = torch.zeros(2, d).double()
+    real[1, 0] = 2  # balls of radius 2
+    for beyond, hit in ((-1e-9, 1), (1e-9, 0)):
+        fake = torch.zeros(2, d).double()
+        fake[:, 0] = 4 + beyond
+        assert precision_recall(real, fake, k=1).precision == hit
+        assert density_coverage(real, fake, k=1).coverage == hit / 2
+
+
 def test_duplicates_in_large_blocks_of_products_tie() -> None:
     # norms far above the distances: products round, copies must still count as copies
     base = normal(40, 300) + 50

@@ -90,7 +90,8 @@ def test_train_leaves_a_run_behind(command: Command) -> None:
     }
     logged = rows(run)
     assert [row["step"] for row in logged] == [2, 4, 6, 8, 10]
-    keys = "step epoch images wasserstein critic_loss generator_loss critic_slope seconds images_per_second"
+    keys = "step epoch images wasserstein critic_loss generator_loss seconds images_per_second "
+    keys += "wasserstein_corrected critic_slope fake_spread generator_gradient"
     assert {" ".join(row) for row in logged} == {keys}
     assert [row["images"] for row in logged] == [16, 32, 48, 64, 80]
     assert logged[-1]["epoch"] == round(80 / 1797, 4)

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "wgan"
 
 # each line may import the lines above it; names of one line may not import each other
 LAYERS = [
-    ["errors"],
+    ["errors", "flags"],
     ["objectives", "networks", "data", "metrics"],
     ["seeds", "parts", "optimizers", "devices", "checkpoint", "log", "signals"],
     ["features", "run"],
@@ -22,9 +22,10 @@ LAYERS = [
     ["watch"],
     ["pictures", "curve", "userfile"],
     ["algorithm", "sample"],
-    ["evaluation", "distance", "doctor"],
-    ["evaluate", "record"],
+    ["evaluation", "doctor"],
+    ["distance", "record"],
     ["training", "dry"],
+    ["commands_evaluate", "commands_distance", "commands_doctor"],
     ["cli"],
     ["__main__"],
 ]

@@ -24,6 +24,7 @@ from wgan.metrics import (
 
 # torchmetrics keeps some of its sums in float32, and returns all of its results in it
 SINGLE = 1e-6
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torchmetrics")  # that features fill its memory
 REAL, FAKE = (
     torch.from_numpy(np.random.default_rng(seed).gamma(2, 1 + 0.1 * seed, (400, 24)) @ np.tri(24)) for seed in range(2)
 )

@@ -46,12 +46,20 @@ _PLACES = {
     "wgan.watch": ["Metrics", "Options"],
     "wgan.training": ["steps", "train"],
     "wgan.sample": ["Sampler", "load"],
+    "wgan.evaluation": ["Report", "evaluate"],
 }
+PACKAGES = ("data", "evaluation", "features", "metrics", "networks", "objectives")
 _HOME = {name: place for place, names in _PLACES.items() for name in names}
 
 if TYPE_CHECKING:
     from wgan.errors import (
         UserError as UserError,
+    )
+    from wgan.evaluation import (
+        Report as Report,
+    )
+    from wgan.evaluation import (
+        evaluate as evaluate,
     )
     from wgan.networks import (
         DCGAN as DCGAN,
@@ -166,10 +174,10 @@ def __getattr__(name: str) -> Any:
         globals()[name] = value
         return value
     # `wgan.data`, `wgan.objectives`, ... without an import of their own
-    if name in ("data", "networks", "objectives"):
+    if name in PACKAGES:
         return importlib.import_module(f"wgan.{name}")
     raise AttributeError(f"module 'wgan' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME, "data", "networks", "objectives"})
+    return sorted({*globals(), *_HOME, *PACKAGES})

@@ -13,10 +13,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import App, CycloptsError, Group, Parameter, Token
+from cyclopts import App, CycloptsError, Group, Parameter
 
 import wgan
+from wgan.commands_evaluate import evaluate
 from wgan.errors import Stopped, UserError
+from wgan.flags import Whole
 
 if TYPE_CHECKING:
     from wgan.run import Run
@@ -31,21 +33,6 @@ app = App(
 
 RUN = Group("What decides the result (a preset sets them; see wgan presets)", sort_key=1)
 WATCH = Group("How it is watched and kept", sort_key=2)
-
-
-def whole(kind: type, tokens: Sequence[Token]) -> int:
-    """A number without a fraction, 64 or 2e5; cyclopts would round 1.5."""
-    text = tokens[0].value
-    try:
-        value = float(text)
-        if value.is_integer():
-            return int(text) if text.lstrip("+-").isdecimal() else int(value)
-    except ValueError:
-        pass
-    raise ValueError(f"'{text}' is no whole number")
-
-
-Whole = Annotated[int, Parameter(converter=whole)]
 
 
 @Parameter(name="*", group=RUN)
@@ -126,6 +113,18 @@ class WatchFlags:
     "how many of the newest checkpoints stay (3)"
     keep_every: Whole | None = None
     "and those at each multiple of this stay for good"
+    held_out: str | None = None
+    "data to measure the critic on beside its own: a name, none, or auto for the test split (auto)"
+    heldout_every: Whole | None = None
+    "steps between such measurements (100), 0 for one at the end"
+    evaluate_every: Whole | None = None
+    "steps between measurements of a metric, of which the best checkpoint is kept; none unless given"
+    evaluate_metric: str | None = None
+    "as wgan evaluate names it: frechet for images, sliced for points, unless given"
+    evaluate_n: Whole | None = None
+    "samples that it is measured on (2000)"
+    evaluate_features: str | None = None
+    "classifier, pixels, inception, module:function: classifier for labelled images, else pixels, unless given"
     quiet: bool | None = None
     "say only what went wrong"
     tensorboard: bool | None = None
@@ -186,8 +185,8 @@ def train(
     Parameters
     ----------
     data
-        digits, cifar10, mnist, fashion-mnist, a folder of images, a .npy or .npz file, hf:owner/name, 8gaussians,
-        25gaussians, swissroll, line:THETA, gaussian; or a Python file that defines run = wgan.Run(...)
+        digits, cifar10, mnist, fashion-mnist, stacked-mnist, a folder of images, a .npy or .npz file, hf:owner/name,
+        8gaussians, 25gaussians, swissroll, line:THETA, gaussian; or a Python file that defines run = wgan.Run(...)
     preset
         where the numbers start from: wgan-gp unless given; wgan presets lists them
     config
@@ -212,7 +211,10 @@ def train(
     if not options.quiet:
         if (folder / "curve.png").exists():
             print(f"curve    {folder / 'curve.png'}")
-        print(f"samples  {newest_picture(folder)}\nmore     wgan sample {folder} --n 64")
+        print(f"samples  {newest_picture(folder)}")
+        if options.evaluate_every and (best := folder / "checkpoints" / "best.safetensors").exists():
+            print(f"best     {best}")
+        print(f"more     wgan sample {folder} --n 64")
 
 
 def newest_picture(folder: Path) -> Path:
@@ -285,7 +287,10 @@ def sample(
         print(out)
 
 
-@app.command(sort_key=3)
+app.command(evaluate, sort_key=3)
+
+
+@app.command(sort_key=8)
 def data(
     name: str,
     /,
@@ -327,7 +332,7 @@ def data(
     print(f"picture    {picture}")
 
 
-@app.command(sort_key=4)
+@app.command(sort_key=9)
 def presets() -> None:
     """List the presets: source, objective, networks, optimisers, numbers."""
     from wgan.presets import table

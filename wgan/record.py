@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import torch
 
@@ -19,6 +19,9 @@ from wgan.run import Run
 from wgan.state import State
 from wgan.watch import Clock, Metrics, Options, headline
 
+if TYPE_CHECKING:
+    from wgan.evaluation.during import Scores
+
 
 class Record:
     """A context for one sitting of a resolved run. With `out` None nothing is written and nothing is shown."""
@@ -29,6 +32,8 @@ class Record:
         self.reporter = Reporter(quiet=options.quiet or out is None)
         self.results: Results | None = None
         self.board: Board | None = None
+        # values of the watched metric at earlier steps, read from the log when first needed
+        self.best: list[float] | None = None
         self.stack = ExitStack()
         if out is not None:
             self.results = open_results(Path(out), run, data, options.source)
@@ -78,6 +83,26 @@ class Record:
             f"{what}{saved}. What usually helps: a lower --lr, no momentum on the critic (beta1=0.0), more critic "
             "steps (--n-critic), a stronger constraint, --precision fp32"
         )
+
+    def score(self, state: State, scores: Scores) -> dict[str, float]:
+        """Measure the generator, and keep the checkpoint if it is the best so far; returns the figure by its key.
+
+        Before the step is logged and saved: after a stop in between, the same step comes and does the same again.
+        """
+        if not state.finite:
+            raise self._diverged(f"weights are no longer finite after step {state.step}")
+        with self.clock.paused():
+            found = scores.measure(state)
+        told = f"step {state.step}: {found.key} {found.value:.5g}"
+        if self.results:
+            if self.best is None:
+                self.best = [row[found.key] for row in self.results.rows() if found.key in row]
+            if found.beats(self.best):
+                self.results.save_best(state, self.clock.seconds, found.key, found.value)
+                told += ", the best so far"
+            self.best.append(found.value)
+        self.reporter.say(told)
+        return {found.key: found.value}
 
     def log(self, metrics: Metrics) -> None:
         """A line in metrics.jsonl, and in TensorBoard where wanted."""

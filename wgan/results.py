@@ -23,6 +23,8 @@ from wgan.state import State
 
 # all that a kill may leave in a folder before its run.toml
 LOCK, ASIDE = ".lock", ".run.toml.part"
+# the checkpoint with the best value of the metric that was watched; its header tells which
+BEST = "best.safetensors"
 
 
 @dataclass
@@ -63,6 +65,14 @@ class Results:
         checkpoint.save(path, state.tensors(), header)
         checkpoint.prune(self.checkpoints, state.step, keep, keep_every)
         return path
+
+    def save_best(self, state: State, seconds: float, metric: str, value: float) -> Path:
+        """Write checkpoints/best.safetensors, which is never gone on from and never pruned."""
+        for aside in self.checkpoints.glob(f".{BEST}.*.part"):  # what a kill may have left
+            aside.unlink(missing_ok=True)
+        header = {"step": state.step, "images": state.images, "seconds": seconds, "wgan": wgan.__version__}
+        checkpoint.save(self.checkpoints / BEST, state.tensors(), header | {"metric": metric, "value": value})
+        return self.checkpoints / BEST
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Append one line to metrics.jsonl."""

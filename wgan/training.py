@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from wgan.algorithm import update
 from wgan.data import load
 from wgan.devices import find_device
 from wgan.errors import Stopped
+from wgan.heldout import open_held_out
 from wgan.record import Record
 from wgan.run import Run
 from wgan.signals import StopSignals
@@ -31,15 +33,28 @@ def steps(
     device = find_device(options.device)
     data = load(run.data, size=run.size, root=options.data_root, allow_bad=options.allow_bad, quiet=options.quiet)
     run = run.resolved(data)
+    held = open_held_out(
+        options.held_out, run, data, root=options.data_root, allow_bad=options.allow_bad, quiet=options.quiet
+    )
+    scores = None
+    if options.evaluate_every:
+        from wgan.evaluation.during import open_scores
+
+        scores = open_scores(run, data, device, options)
     # before the folder is made: what can't be run leaves nothing behind
     state = start(run, data, device)
     with Record(run, data, device, out, options) as record:
         record.resume(state)
         while state.step < run.steps:
             losses = update(run, state, data, device)
-            log = due(options.log_every, state.step, run.steps)
-            metrics = measure(run, state, data, losses, record.clock, full=log)
+            check = held is not None and due(options.heldout_every, state.step, run.steps)
+            evaluate = scores is not None and due(options.evaluate_every, state.step, run.steps)
+            log = check or evaluate or due(options.log_every, state.step, run.steps)
+            unseen = held.measure(run, state, device) if held is not None and check else None
+            metrics = measure(run, state, data, losses, record.clock, full=log, held=unseen)
             record.see(metrics)
+            if scores is not None and evaluate:
+                metrics = replace(metrics, evaluation=record.score(state, scores))
             if log:
                 record.log(metrics)
             if due(options.sample_every, state.step, run.steps):

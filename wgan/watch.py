@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from wgan import seeds
 from wgan.data import Data
 from wgan.errors import at_least
+from wgan.heldout import Held
 from wgan.objectives import Clip, jensen_shannon, slope
 from wgan.run import Run
 from wgan.state import State, given
@@ -25,7 +30,10 @@ class Options:
     device: "auto" takes a GPU where there is one. data_root: the folder of data sets (default: WGAN_DATASETS, else
     datasets/). allow_bad: train even when more than 5 % of a folder's images can't be read. *_every count steps;
     sample_every and save_every 0 mean at the end only. keep: how many of the newest checkpoints stay; keep_every: and
-    those at its multiples. source: the user's own file that the run came from, told in run.toml.
+    those at its multiples. held_out: data to measure the critic on beside its own every heldout_every steps (0: at the
+    end only): a name, "none", or "auto" for the test split where there is one. evaluate_every: steps between
+    measurements of `evaluate_metric` (0: none), of which the best checkpoint is kept; metric and features as for
+    `wgan.evaluate`, evaluate_n samples. source: the user's own file that the run came from, told in run.toml.
     """
 
     device: str = "auto"
@@ -36,13 +44,21 @@ class Options:
     save_every: int = 500
     keep: int = 3
     keep_every: int = 0
+    held_out: str = "auto"
+    heldout_every: int = 100
+    evaluate_every: int = 0
+    evaluate_metric: str = ""
+    evaluate_n: int = 2000
+    evaluate_features: str = ""
     quiet: bool = False
     tensorboard: bool = False
     source: str = ""
 
     def __post_init__(self) -> None:
-        for name, low in {"log_every": 1, "sample_every": 0, "save_every": 0, "keep": 1, "keep_every": 0}.items():
+        for name, low in {"log_every": 1, "keep": 1, "evaluate_n": 2}.items():
             at_least(low, name, getattr(self, name))
+        for name in ("sample_every", "save_every", "keep_every", "heldout_every", "evaluate_every"):
+            at_least(0, name, getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -68,8 +84,14 @@ class Metrics:
 
     step: generator updates done. epoch: passes of the critic over the data, None when infinite. images: real samples
     that the critic has seen. wasserstein: E f(real) - E f(fake), positive when the critic is right; the losses are what
-    is minimised. jensen_shannon: for the losses of the standard GAN. critic_slope: mean gradient norm of the critic
-    between real and fake, and clipped_share: weights at +-c; both at logged steps only. seconds: trained so far.
+    is minimised. jensen_shannon: for the losses of the standard GAN. seconds: trained so far.
+
+    At logged steps only: wasserstein_corrected: W1 as the constraint lets the estimate tell it (`Objective.corrected`).
+    critic_slope: mean gradient norm of the critic between real and fake. clipped_share: weights at +-c. fake_spread:
+    mean distance between two fakes over that between two real samples, near 0 when all fakes look alike.
+    generator_gradient: norm of the generator's gradient over all its weights. wasserstein_heldout: as
+    wasserstein_corrected (where there is no correction: as wasserstein), and heldout_gap: the critic's overfitting, see
+    `wgan.heldout.Held`; both on held-out data. evaluation: the chosen metric by its key, at the steps that measure it.
     """
 
     step: int
@@ -79,10 +101,16 @@ class Metrics:
     critic_loss: float
     generator_loss: float
     jensen_shannon: float | None
-    critic_slope: float | None
-    clipped_share: float | None
     seconds: float
     images_per_second: float
+    wasserstein_corrected: float | None = None
+    critic_slope: float | None = None
+    clipped_share: float | None = None
+    fake_spread: float | None = None
+    generator_gradient: float | None = None
+    wasserstein_heldout: float | None = None
+    heldout_gap: float | None = None
+    evaluation: dict[str, float] = field(default_factory=dict)
 
     @property
     def finite(self) -> bool:
@@ -91,7 +119,9 @@ class Metrics:
 
     def row(self) -> dict[str, Any]:
         """One line of metrics.jsonl."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+        told = {key: value for key, value in asdict(self).items() if value is not None}
+        told |= told.pop("evaluation")
+        return told
 
 
 class Clock:
@@ -105,6 +135,15 @@ class Clock:
     def seconds(self) -> float:
         return time.monotonic() - self.begin
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What is done inside is no training, and doesn't count."""
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            self.begin += time.monotonic() - begin
+
     def mark(self, images: int) -> None:
         self.marked, self.marked_images = self.seconds, images
 
@@ -112,11 +151,13 @@ class Clock:
         return (images - self.marked_images) / max(self.seconds - self.marked, 1e-9)
 
 
-def measure(run: Run, state: State, data: Data, losses: Losses, clock: Clock, *, full: bool) -> Metrics:
-    """The metrics of the step just done; those that cost something only when `full`."""
+def measure(
+    run: Run, state: State, data: Data, losses: Losses, clock: Clock, *, full: bool, held: Held | None = None
+) -> Metrics:
+    """The metrics of the step just done; those that cost something only when `full`, with `held` where measured."""
     critic_loss = losses.critic.item()
     standard = run.objective.pairing.name in ("minimax", "logistic")
-    return Metrics(
+    metrics = Metrics(
         step=state.step,
         epoch=None if data.count is None else round(state.images / data.count, 4),
         images=state.images,
@@ -125,11 +166,27 @@ def measure(run: Run, state: State, data: Data, losses: Losses, clock: Clock, *,
         generator_loss=math.nan if losses.generator is None else losses.generator.item(),
         # of the discriminator's loss: a penalty is no part of what it certifies
         jensen_shannon=jensen_shannon(critic_loss - losses.penalty.item()) if standard else None,
-        critic_slope=critic_slope(run, state, losses) if full else None,
-        clipped_share=clipped_share(run, state) if full else None,
         seconds=round(clock.seconds, 3),
         images_per_second=round(clock.speed(state.images), 2),
     )
+    if not full:
+        return metrics
+    slope_now = critic_slope(run, state, losses)
+    corrected = partial(run.objective.corrected, slope=slope_now)
+    return replace(
+        metrics,
+        wasserstein_corrected=corrected(metrics.wasserstein),
+        critic_slope=slope_now,
+        clipped_share=clipped_share(run, state),
+        fake_spread=fake_spread(losses),
+        generator_gradient=generator_gradient(state),
+        wasserstein_heldout=None if held is None else _first(corrected(held.raw), held.raw),
+        heldout_gap=None if held is None else held.gap,
+    )
+
+
+def _first(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
 
 
 def critic_slope(run: Run, state: State, losses: Losses) -> float:
@@ -150,6 +207,19 @@ def clipped_share(run: Run, state: State) -> float | None:
         if isinstance(constraint, Clip):
             return constraint.share(state.critic)
     return None
+
+
+def fake_spread(losses: Losses, most: int = 128) -> float:
+    """Mean Euclidean distance between two fakes of the last batch over that between two real samples."""
+    fake, real = (x[:most].flatten(1).float() for x in (losses.fake, losses.real))
+    if len(real) < 2:
+        return 1.0
+    return float(torch.pdist(fake).mean() / torch.pdist(real).mean().clamp_min(1e-12))
+
+
+def generator_gradient(state: State) -> float:
+    """Euclidean norm of what the last generator update left as gradient."""
+    return float(torch.nn.utils.get_total_norm(w.grad for w in state.generator.parameters() if w.grad is not None))
 
 
 def headline(run: Run, metrics: Metrics) -> str:

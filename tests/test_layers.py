@@ -23,7 +23,7 @@ LAYERS = [
     ["pictures", "curve", "userfile"],
     ["algorithm", "sample"],
     ["evaluation", "doctor"],
-    ["distance", "record"],
+    ["transport", "record"],
     ["training", "dry"],
     ["commands_evaluate", "commands_distance", "commands_doctor"],
     ["cli"],

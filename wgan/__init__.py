@@ -47,6 +47,7 @@ _PLACES = {
     "wgan.training": ["steps", "train"],
     "wgan.sample": ["Sampler", "load"],
     "wgan.evaluation": ["Report", "evaluate"],
+    "wgan.transport": ["Distance", "distance"],
 }
 PACKAGES = ("data", "evaluation", "features", "metrics", "networks", "objectives")
 _HOME = {name: place for place, names in _PLACES.items() for name in names}
@@ -159,6 +160,12 @@ if TYPE_CHECKING:
     )
     from wgan.training import (
         train as train,
+    )
+    from wgan.transport import (
+        Distance as Distance,
+    )
+    from wgan.transport import (
+        distance as distance,
     )
     from wgan.watch import (
         Metrics as Metrics,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Group, Parameter
 
 import wgan
+from wgan.commands_distance import distance
 from wgan.commands_evaluate import evaluate
 from wgan.errors import Stopped, UserError
 from wgan.flags import Whole
@@ -288,6 +289,7 @@ def sample(
 
 
 app.command(evaluate, sort_key=3)
+app.command(distance, sort_key=4)
 
 
 @app.command(sort_key=8)

@@ -172,7 +172,7 @@ def shifted(pixels: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     up, left = (max(1, round(side / 16)) for side in (height, width))
     padded = np.pad(pixels, ((0, 0), (0, 0), (up, up), (left, left)), mode="reflect")
     y, x = (draw.integers(0, 2 * by + 1, count) for by in (up, left))
-    mirrored = draw.random(count) < (0.5 if channels >= 3 else 0.0)
+    mirrored = np.less(draw.random(count), 0.5 if channels >= 3 else 0.0)
     moved = np.empty_like(pixels)
     # one by one: slices are copied several times as fast as indexed pixels
     for i in range(count):

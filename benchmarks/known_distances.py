@@ -19,7 +19,7 @@ import torch
 
 from wgan.data import Funnels
 from wgan.run import parse_objective
-from wgan.transport import Fit, distance_and_critic
+from wgan.transport import distance
 
 # (dimension, funnels) -> the largest cosine of any solver there
 PUBLISHED = {
@@ -28,10 +28,10 @@ PUBLISHED = {
 }  # fmt: skip
 
 
-def gradient_cosine(fit: Fit, pair: Funnels, n: int = 8192) -> float:
+def gradient_cosine(critic: torch.nn.Module, pair: Funnels, n: int = 8192) -> float:
     """<grad f, grad u> / (|grad f| |grad u|) in L2 of the distribution that was moved, on fresh samples."""
     x = pair.fake.batch(seed=pair.seed + 1_000_003, start=0, n=n).x.requires_grad_()
-    (found,) = torch.autograd.grad(fit.critic.eval()(x).sum(), x)
+    (found,) = torch.autograd.grad(critic(x).sum(), x)
     true = torch.from_numpy(pair.gradient(x.detach().double().numpy())).float()
     return float((found * true).sum() / (found.norm() * true.norm()))
 
@@ -62,7 +62,7 @@ def main() -> None:
         for seed in range(options.first_seed, options.first_seed + options.seeds):
             pair = Funnels(dim, funnels, seed, scale=options.scale)
             true = pair.distance(1 << 18)
-            found, fit = distance_and_critic(
+            found = distance(
                 pair.real, pair.fake, critic=options.critic, objective=objective, n=options.n, steps=options.steps,
                 batch_size=options.batch_size, exact_n=100, seed=seed, device="cpu",
             )  # fmt: skip
@@ -73,7 +73,7 @@ def main() -> None:
                     "seed": seed,
                     "true": true,
                     **{name: getattr(found, name) / true - 1 for name in ("raw", "corrected", "heldout")},
-                    "cosine": gradient_cosine(fit, pair),
+                    "cosine": gradient_cosine(found.f, pair),
                     "published": PUBLISHED.get((dim, funnels), math.nan),
                     "converged": found.converged,
                     "slope": found.slope,

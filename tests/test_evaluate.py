@@ -18,7 +18,7 @@ from torch import Tensor
 
 import wgan
 from wgan import metrics
-from wgan.data import Images, load
+from wgan.data import Batch, Images, load
 from wgan.data.grid import as_bytes
 from wgan.data.stacked_mnist import CLASSES as STACKED
 from wgan.errors import UserError
@@ -28,7 +28,7 @@ from wgan.evaluation.measures import MEASURES, Case
 from wgan.evaluation.plan import NAMES, Facts, key_of, planned
 from wgan.evaluation.reference import Reference, default_n, open_reference
 from wgan.evaluation.report import Report, Row, merged, read_report, shown, write_report
-from wgan.evaluation.sides import Side, take_real
+from wgan.evaluation.sides import Side, take, take_real
 from wgan.evaluation.streams import ORDER, Stream, real_stream
 from wgan.features import Extracted
 from wgan.features.pixels import Pixels
@@ -314,11 +314,12 @@ def test_features_of_ones_own_and_the_cache(run: Path, digits: Path, tmp_path: P
     again = wgan.evaluate(run, n=100, seed=1, **asked)
     assert calls() == 100  # train and test are kept
     assert again.rows[0].floor == first.rows[0].floor
-    # other content, another function: nothing is taken for what it isn't
-    data = np.load(digits)
-    np.savez(tmp_path / "other.npz", x_train=255 - data["x_train"], x_test=255 - data["x_test"])
-    wgan.evaluate(run, against=tmp_path / "other.npz", n=100, **asked)
-    assert calls() == 300
+    # other content under the same name, another function: nothing is taken for what it isn't
+    data, mine = np.load(digits), tmp_path / "mine.npz"
+    for change in (0, 255):
+        np.savez(mine, x_train=change ^ data["x_train"], x_test=change ^ data["x_test"])
+        wgan.evaluate(run, against=mine, n=100, **asked)
+        assert calls() == 300
     text = (tmp_path / "mine.py").read_text()
     (tmp_path / "mine.py").write_text(text.replace("mean((1, 3, 4))", "mean((1, 3, 4)) * 2"))
     assert wgan.evaluate(run, n=100, **asked).rows[0].value == pytest.approx(4 * first.rows[0].value)
@@ -346,6 +347,43 @@ def test_features_that_are_no_numbers_are_named(tmp_path: Path) -> None:
     wrong = type("Wrong", (Bad,), {"dim": 3})()
     with pytest.raises(UserError, match=r"give \[7, 2\] for 7 samples: must be \[7, 3\]"):
         take_real(stream, wrong, cache=tmp_path, batch_size=7)
+
+
+def test_features_that_draw_leave_the_callers_random_numbers_alone(tmp_path: Path) -> None:
+    class Drawing(Pixels):
+        """A user's own, with dropout left on."""
+
+        def __call__(self, images: Tensor) -> Extracted:
+            return Extracted(super().__call__(images).features * torch.rand(64), None)
+
+    stream, features = real_stream(load("digits"), 50), Drawing((1, 8, 8), "drawing")
+    state = torch.get_rng_state()
+    sides = [take(stream, features, batch_size=20), take_real(stream, features, cache=tmp_path, batch_size=20)]
+    assert torch.equal(state, torch.get_rng_state())
+    assert torch.equal(sides[0].features, sides[1].features)
+
+
+def test_no_more_images_are_kept_than_there_are(tmp_path: Path) -> None:
+    class Endless:
+        """A source without an end."""
+
+        name, shape, classes, count, fingerprint = "endless", (1, 8, 8), (), None, "endless"
+
+        def batch(self, seed: int, start: int, n: int) -> Batch:
+            return Batch(torch.zeros(n, 1, 8, 8), None)
+
+    side = take_real(real_stream(Endless(), 30), Pixels((1, 8, 8), "x"), cache=tmp_path, batch_size=8, keep=99)
+    assert side.images is not None
+    assert len(side.images) == 30
+
+
+def test_a_second_split_must_be_of_the_same_kind_and_another(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (40, 1, 8, 8), np.uint8)
+    for test, fits in ((255 - x, True), (x, False), (np.repeat(x, 2, 2), False)):
+        np.savez(tmp_path / "d.npz", x_train=x, x_test=test)
+        reference = open_reference(tmp_path / "d.npz", "train", root=tmp_path)
+        assert (reference.other is not None) is fits
+        assert bool(reference.missing) is not fits
 
 
 def test_what_is_kept_is_memory_mapped_and_equal(tmp_path: Path) -> None:

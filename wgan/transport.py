@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,7 +52,8 @@ class Distance:
     corrected, on held-out samples, and its standard error. exact: transport between batches of exact_n held-out
     samples, mean over disjoint batches; exact_bias: the same between two batches of one source, 0 but for the bias.
     slope: mean gradient norm between a and b, held out. gain: what 50 more steps add to the estimate on validation
-    samples. converged: gain is below 1 % of the estimate, or within twice its noise. n: samples of each source.
+    samples. converged: gain is below 1 % of the estimate, or within twice its noise. n: samples of each source. f: the
+    critic, [n, *shape] -> [n].
     """
 
     a: str
@@ -72,10 +73,11 @@ class Distance:
     n: int
     seed: int
     seconds: float
+    f: nn.Module = field(repr=False, compare=False)
 
     def row(self) -> dict[str, Any]:
         """What `wgan distance --json` prints."""
-        return asdict(self)
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "f"}
 
     def lines(self) -> list[str]:
         """What `wgan distance` prints."""
@@ -152,32 +154,6 @@ def distance(
     there is: 70 % to train on, 10 % to validate, 20 % held out. lr: of Adam, falling to 0 along a cosine.
     Errors: UserError for sources that can't be opened, differ in shape or have fewer than 50 samples.
     """
-    return distance_and_critic(
-        a, b, critic=critic, objective=objective, n=n, steps=steps, batch_size=batch_size, lr=lr, size=size,
-        split=split, split_b=split_b, exact_n=exact_n, seed=seed, device=device, root=root, quiet=quiet,
-    )[0]  # fmt: skip
-
-
-def distance_and_critic(
-    a: Samples | Data,
-    b: Samples | Data,
-    *,
-    critic: str = "cones",
-    objective: Objective | None = None,
-    n: int = SAMPLES,
-    steps: int = 1500,
-    batch_size: int = 512,
-    lr: float | None = None,
-    size: int | None = None,
-    split: str = "train",
-    split_b: str | None = None,
-    exact_n: int = EXACT,
-    seed: int = 0,
-    device: str = "auto",
-    root: Path | None = None,
-    quiet: bool = True,
-) -> tuple[Distance, Fit]:
-    """As `distance`, with the critic that it was measured by."""
     for name, value, low in (("n", n, LEAST), ("steps", steps, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)):
         at_least(low, name, value)
     at_least(2, "exact_n", exact_n)
@@ -192,8 +168,7 @@ def distance_and_critic(
         if best is None or scored > best[0]:
             best = scored, fit
     assert best is not None
-    found = _report(streams, first, second, best[1], critic, steps, batch_size, exact_n, seed, begin)
-    return found, best[1]
+    return _report(streams, first, second, best[1], critic, steps, batch_size, exact_n, seed, begin)
 
 
 class Fit:
@@ -325,6 +300,7 @@ def _report(
         n=len(a.train) + len(a.validate) + len(a.held),
         seed=seed,
         seconds=round(time.monotonic() - begin, 2),
+        f=fit.critic.eval(),
     )
 
 

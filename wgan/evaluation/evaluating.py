@@ -195,6 +195,7 @@ def _kept(report: Report, subject: Subject, bench: Bench, fake: Side, out: Path 
     """
     data = Path(bench.reference.data.name).name
     name = f"{subject.stem}-{short(bench.features.name)}-{data}-{bench.reference.split}-{bench.setting.n}"
+    name += f"-seed{bench.setting.seed}" if bench.setting.seed else ""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", name)
     if subject.folder is not None:
         folder = subject.folder / "evaluation"

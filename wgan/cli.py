@@ -17,6 +17,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 
 import wgan
 from wgan.commands_distance import distance
+from wgan.commands_doctor import doctor
 from wgan.commands_evaluate import evaluate
 from wgan.errors import Stopped, UserError
 from wgan.flags import Whole
@@ -290,6 +291,7 @@ def sample(
 
 app.command(evaluate, sort_key=3)
 app.command(distance, sort_key=4)
+app.command(doctor, sort_key=5)
 
 
 @app.command(sort_key=8)

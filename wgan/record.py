@@ -11,6 +11,7 @@ import torch
 
 from wgan.curve import save_curve
 from wgan.data import Data
+from wgan.doctor.watcher import Watcher
 from wgan.errors import UserError
 from wgan.log import Board, Reporter
 from wgan.pictures import save_fakes, save_real
@@ -32,6 +33,7 @@ class Record:
         self.reporter = Reporter(quiet=options.quiet or out is None)
         self.results: Results | None = None
         self.board: Board | None = None
+        self.watcher: Watcher | None = None
         # values of the watched metric at earlier steps, read from the log when first needed
         self.best: list[float] | None = None
         self.stack = ExitStack()
@@ -55,6 +57,7 @@ class Record:
         for complaint in complaints:
             self.reporter.warn(f"{complaint}; going on from step {state.step}")
         self.saved_step = state.step
+        self.watcher = Watcher(self.run, state, self.results.rows())
         self.clock = Clock(seconds, state.images)
         if state.step >= self.run.steps:
             self.reporter.say(f"{self.results.path} is finished after {state.step} steps; a higher --steps goes on")
@@ -105,8 +108,10 @@ class Record:
         return {found.key: found.value}
 
     def log(self, metrics: Metrics) -> None:
-        """A line in metrics.jsonl, and in TensorBoard where wanted."""
+        """A line in metrics.jsonl, and in TensorBoard where wanted; a warning when it shows that the run is sick."""
         self.clock.mark(metrics.images)
+        for finding in self.watcher.see(metrics.row()) if self.watcher else ():
+            self.reporter.warn(f"step {metrics.step}: {finding.line}")
         if self.results:
             self.results.log(metrics.row())
         if self.board:

@@ -580,7 +580,7 @@ def test_a_report_states_its_protocol_and_is_kept_with_its_picture(
     told = json.loads(out.read_text())
     assert told["protocol"] == protocol
     assert told["rows"][0]["value"] == report["recall_pixels"]
-    kept = list((run / "evaluation").glob("step-000005-pixels-*train-64.json"))
+    kept = list((run / "evaluation").glob("step-000005-pixels-*train-64-seed2.json"))
     assert len(kept) == 1
     assert json.loads(kept[0].read_text())["rows"] == told["rows"]
     with Image.open(report.picture) as picture:

@@ -233,6 +233,9 @@ def test_where_to_stop_an_overfitting_run() -> None:
     found = healthy(log=log, step=1000, gap=Gap(2.0, 1.0, 0.0, 0.01, 1024, "held"))
     assert critic.best_heldout_step(found) == 500
     assert "stop near step 500" in named(found, "critic-overfits").remedy
+    # while the critic is new, its estimate is low for no good reason
+    young = Log([{"step": 100, "wasserstein_heldout": 0.1}, *log.rows[20:]])
+    assert critic.best_heldout_step(healthy(log=young, step=1000)) == 500
     log = Log([each | {"wasserstein_heldout": 1000.0 - each["step"]} for each in rows(99)])
     assert critic.best_heldout_step(healthy(log=log, step=1000)) is None
 
@@ -298,6 +301,12 @@ def test_swings(depth: float, sick: bool) -> None:
     swing = generator.swings(healthy(log=log))
     assert swing == pytest.approx(2 * depth)
     assert names(healthy(log=log)) == (["divergence"] if sick else [])
+    # what swings with the slope is no swing of the distance
+    log = Log(rows(40, lambda i: {"raw": 2.0 + (-1) ** i, "slope": 2.0 + (-1) ** i}))
+    assert generator.swings(healthy(log=log)) == 0
+    # a run of few steps is not judged
+    log = Log([each | {"step": i + 1} for i, each in enumerate(rows(150, lambda i: {"raw": (-1.0) ** i}))])
+    assert generator.swings(healthy(log=log, step=150)) is None
     # near 0, where only noise is left of a run that went well
     log = Log(rows(40, lambda i: {"raw": 1.0 if i < 20 else 0.03 * (-1) ** i, "slope": 1.0}))
     assert names(healthy(log=log)) == []

@@ -36,8 +36,8 @@ SLOPE_LOW, SLOPE_HIGH = 0.5, 2.0
 CLIP_SLOPE_LOW, CLIP_SLOPE_HIGH = 5e-4, 5.0
 CLIP_SLOPE_GOOD = 0.3
 
-# the critic's preference for its own training data, in its whole estimate, and in standard errors: healthy runs have at
-# most 1.6 of these, however large it is beside an estimate near 0; 100 images 3.6 and more
+# the critic's preference for its own training data, in its whole estimate, and in standard errors: runs on enough data
+# have fewer than 3 of these, however large it is beside an estimate near 0; with 100 images it has 4.8 and more
 GAP, GAP_ERRORS = 0.2, 3.0
 # in the log it comes without an error, from 512 samples: the median of five, in the estimate or a tenth of the highest
 # one, below which noise is all there is; 0.1 at most in healthy runs, 0.2 and more with 100 images

@@ -100,6 +100,14 @@ def test_the_estimate_of_a_known_distance() -> None:
     assert probes.probe_estimate(who, *opened(who)).w1 == pytest.approx(10 * (math.sqrt(1.4) - 1))
 
 
+def test_dropout_is_off_where_a_critic_is_judged() -> None:
+    who = patient(lambda: nn.Sequential(nn.Dropout(0.5), First()), load("line:2"), generator=zero)
+    state, batches = opened(who)
+    found = probes.probe_estimate(who, state, batches)
+    assert (found.raw, found.slope) == pytest.approx((2, 1))
+    assert state.critic.training
+
+
 def test_the_gap_between_training_and_held_out_data() -> None:
     who = patient(First, load("line:2"), load("line:1.5"), generator=zero)
     state, batches = opened(who)

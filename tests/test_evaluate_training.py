@@ -204,6 +204,12 @@ def test_options_out_of_range(name: str, value: int) -> None:
         Options(**{name: value})  # type: ignore[arg-type]
 
 
+def test_only_the_reference_is_taken() -> None:
+    scores = open_scores(RUN, load("digits"), torch.device("cpu"), WATCHED)
+    assert scores is not None
+    assert (scores.bench.real.n, scores.bench.spare) == (60, None)
+
+
 def test_no_metric_no_cost() -> None:
     assert open_scores(RUN, load("digits"), torch.device("cpu"), QUIET) is None
 

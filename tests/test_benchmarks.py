@@ -44,3 +44,15 @@ def test_sample_statistics(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     lines = printed("sample_statistics.py", *arguments, capsys=capsys, monkeypatch=monkeypatch).splitlines()
     assert len(lines) == 4
     assert all(line.count("|") == 7 for line in lines)
+
+
+def test_prdc_cost(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    told = printed("prdc_cost.py", "--n", "50", "--dim", "8", capsys=capsys, monkeypatch=monkeypatch)
+    assert told.startswith("50 x 50 of 8: ")
+
+
+def test_known_distances(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ("--dims", "2", "--funnels", "4", "--seeds", "1", "--n", "2000", "--steps", "50", "--json")
+    told = json.loads(printed("known_distances.py", *arguments, capsys=capsys, monkeypatch=monkeypatch))
+    assert abs(told["heldout"]) < 0.2
+    assert told["cosine"] > 0.5

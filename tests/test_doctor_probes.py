@@ -211,6 +211,18 @@ def test_a_promise_is_kept_where_the_loss_is_linear() -> None:
     assert (found.gradient, found.move, found.kept) == (0, 0, 1)
 
 
+def test_each_push_is_measured_on_new_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = []
+
+    def update(run: Run, state: State, data: Data, device: torch.device) -> Tensor:
+        steps.append(state.step)
+        return wgan.algorithm.update_generator(run, state, data, device)
+
+    monkeypatch.setattr(probes, "update_generator", update)
+    probes.probe_push(patient(Bowl, load("gaussian")), 1.0)
+    assert steps == [0, 0, 1, 1, 2, 2]
+
+
 class Coupled(nn.Module):
     """Batch norm without weights, and the first coordinate of the rest."""
 
@@ -260,6 +272,9 @@ def test_what_more_critic_updates_gain() -> None:
     assert found.own.steps == found.fast.steps == (0, 10, 20, 30, 40, 50)
     assert found.own.values[0] == found.fast.values[0]
     assert found.best is found.fast
+    raw, slope = batches.raw_and_slope(who.state().critic, probes.LOOK_SAMPLES)
+    assert found.own.values[0] == pytest.approx(raw / slope)
+    assert abs(slope - 1) > 0.01
     assert found.own.values[0] < -0.2
     assert found.own.top < 0
     assert found.own.top + 0.3 < found.best.top < 0.52

@@ -439,6 +439,14 @@ def test_conditional_runs_draw_classes_as_often_as_the_data_do(tmp_path: Path, r
     labels = evaluating._labels(subject, bench)
     assert labels is not None
     assert np.mean(labels == 0) == pytest.approx(np.mean(data.labels[index] == 0), abs=0.08)
+    # of data with other classes the labels say nothing
+    assert evaluating._labels(replace(subject, classes=("x", "y")), bench) is None
+    report = wgan.evaluate(tmp_path / "run", n=400, metrics=["frechet"], features="pixels", data_root=root)
+    sampler = load_run(tmp_path / "run")
+    mine = Pixels((1, 8, 8))(
+        torch.from_numpy(as_bytes(sampler.decode(sampler.noise(400), labels=torch.from_numpy(labels))))
+    ).features
+    assert report.rows[0].value == pytest.approx(metrics.frechet_distance(bench.real.features, mine), rel=1e-3)
     made = subject.draw(400, 0, labels)
     zeros = int(np.flatnonzero(labels == 0)[0])
     alone = load_run(tmp_path / "run").sample(400, label=0)
@@ -761,6 +769,8 @@ def test_data_that_are_gone_leave_a_hint(digits: Path, tmp_path: Path, root: Pat
     (tmp_path / "d.npz").unlink()
     with pytest.raises(UserError, match=r"no such file.*run was trained on it: give other data by --against"):
         wgan.evaluate(tmp_path / "run", data_root=root)
+    with pytest.raises(UserError, match=r"no such file: 'gone\.npy'$"):
+        wgan.evaluate(tmp_path / "run", against="gone.npy", data_root=root)
     asked: dict[str, Any] = {"metrics": ["kernel"], "features": "pixels", "data_root": root, "n": 50}
     assert wgan.evaluate(tmp_path / "run", against=digits, **asked).protocol["reference"]["data"] == str(digits)
 

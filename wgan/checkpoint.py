@@ -125,7 +125,7 @@ def prune(folder: Path, last: int, keep: int, keep_every: int) -> None:
 
     `last` is the step just saved. What lies beyond it is damaged, or it would have been gone on from: it doesn't count.
     """
-    for aside in folder.glob(".step-*.part"):
+    for aside in folder.glob(".*.part"):
         aside.unlink(missing_ok=True)
     for step, path in [found for found in list_all(folder) if found[0] <= last][:-keep]:
         if not (keep_every and step % keep_every == 0):

@@ -68,8 +68,6 @@ class Results:
 
     def save_best(self, state: State, seconds: float, metric: str, value: float) -> Path:
         """Write checkpoints/best.safetensors, which is never gone on from and never pruned."""
-        for aside in self.checkpoints.glob(f".{BEST}.*.part"):  # what a kill may have left
-            aside.unlink(missing_ok=True)
         header = {"step": state.step, "images": state.images, "seconds": seconds, "wgan": wgan.__version__}
         checkpoint.save(self.checkpoints / BEST, state.tensors(), header | {"metric": metric, "value": value})
         return self.checkpoints / BEST

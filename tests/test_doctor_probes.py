@@ -382,10 +382,10 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def test_examining_changes_nothing_but_its_own_folder(run: Path) -> None:
-    from wgan.results import _locked
+    from wgan.results import locked
 
     before, noise = tree(run), torch.get_rng_state()
-    lock = _locked(run)  # as a training that goes on holds it
+    lock = locked(run, "training")  # as a training that goes on holds it
     found = examine(run, device="cpu")
     assert lock is not None
     lock.close()

@@ -19,6 +19,7 @@ import wgan
 from wgan.commands_distance import distance
 from wgan.commands_doctor import doctor
 from wgan.commands_evaluate import evaluate
+from wgan.commands_reproduce import reproduce
 from wgan.errors import Stopped, UserError
 from wgan.flags import Whole
 
@@ -292,6 +293,7 @@ def sample(
 app.command(evaluate, sort_key=3)
 app.command(distance, sort_key=4)
 app.command(doctor, sort_key=5)
+app.command(reproduce, sort_key=6)
 
 
 @app.command(sort_key=8)

@@ -153,7 +153,7 @@ def open_results(path: Path, run: Run, data: Data, source: str = "") -> Results:
         elif path.exists() and (not path.is_dir() or {child.name for child in path.iterdir()} - {LOCK, ASIDE}):
             raise UserError(f"{path} is not empty and holds no run: choose another place with --out")
         path.mkdir(parents=True, exist_ok=True)
-        results = Results(path, warnings, _locked(path))
+        results = Results(path, warnings, locked(path, "training"))
         # asked for fewer steps than are done, the file still tells what made them
         if not any(step > run.steps for step, _ in checkpoint.list_all(results.checkpoints)):
             _write_toml(file, described)
@@ -163,8 +163,11 @@ def open_results(path: Path, run: Run, data: Data, source: str = "") -> Results:
     return results
 
 
-def _locked(path: Path) -> IO[str] | None:
-    """Hold the folder against a second process, until this one ends however it ends."""
+def locked(path: Path, what: str) -> IO[str] | None:
+    """Hold the folder against a second process, until this one ends however it ends or closes what is returned.
+
+    Errors: UserError when another `what` holds it.
+    """
     try:
         import fcntl
     except ImportError:  # no such locks on Windows
@@ -174,9 +177,7 @@ def _locked(path: Path) -> IO[str] | None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         handle.close()
-        raise UserError(
-            f"{path} is in use by another training; wait for it or choose another place with --out"
-        ) from None
+        raise UserError(f"{path} is in use by another {what}; wait for it or choose another place with --out") from None
     return handle
 
 

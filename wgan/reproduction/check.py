@@ -44,10 +44,10 @@ class Check:
         """`median >= 0.2`"""
         who = "each" if self.every else "median"
         if self.at_least is not None and self.at_most is not None:
-            return f"{who} in [{number(self.at_least)}, {number(self.at_most)}]"
+            return f"{who} in [{self.at_least:.6g}, {self.at_most:.6g}]"
         if self.at_least is not None:
-            return f"{who} ≥ {number(self.at_least)}"
-        return f"{who} ≤ {number(self.at_most)}" if self.at_most is not None else "reported only"
+            return f"{who} ≥ {self.at_least:.6g}"
+        return f"{who} ≤ {self.at_most:.6g}" if self.at_most is not None else "reported only"
 
     def row(self) -> dict[str, Any]:
         """As result.json has it."""

@@ -234,7 +234,9 @@ def learned_line(objective: Objective, theta: float, width: int, steps: int, see
     Under a wasserstein objective the distance is without the bias of the constraint (`Objective.corrected`).
     """
     critic: nn.Module = nn.Identity()
-    sample, build = partial(two_lines, theta), partial(mlp, 2, width, width)
+    # leaky, because a critic of ReLUs may die under the penalty: no slope, no score, and no way back
+    leaky = partial(nn.LeakyReLU, 0.2)
+    sample, build = partial(two_lines, theta), partial(mlp, 2, width, width, activation=leaky)
     for _, each in training(build, sample, objective, Adam(2e-3), steps=steps, seed=seed):
         critic = each
     fresh = seeds.draw(torch.device("cpu"), seed, "fresh")

@@ -109,7 +109,8 @@ def reproduce(
             ]
         todo = {name: [task for task in tasks if not task.done()] for name, tasks in plan.items()}
         by_name = {figure.name: figure for figure in figures}
-        threads = max(1, (os.cpu_count() or 1) // jobs)
+        # on a CPU one each, whatever --jobs is: the order of sums, so the bits, would follow the number of threads
+        threads = 1 if on_cpu else max(1, (os.cpu_count() or 1) // jobs)
         total = sum(map(len, plan.values()))
         with progress("jobs", total, quiet) as advance, StopSignals() as signals:
             advance(total - sum(map(len, todo.values())))

@@ -15,9 +15,9 @@ PACKAGE = Path(__file__).parent.parent / "wgan"
 
 # each line may import the lines above it; names of one line may not import each other
 LAYERS = [
-    ["errors", "flags"],
+    ["errors", "flags", "spans"],
     ["objectives", "networks", "data", "metrics"],
-    ["seeds", "parts", "optimizers", "devices", "checkpoint", "log", "signals"],
+    ["seeds", "distributed", "parts", "optimizers", "devices", "checkpoint", "log", "signals"],
     ["features", "run"],
     ["presets", "state"],
     ["heldout", "results"],
@@ -26,10 +26,10 @@ LAYERS = [
     ["algorithm", "sample"],
     ["evaluation", "doctor"],
     ["transport", "record"],
-    ["training", "dry"],
+    ["training", "dry", "bench"],
     ["reproduction"],
     ["paper"],
-    ["commands_evaluate", "commands_distance", "commands_doctor", "commands_reproduce"],
+    ["commands_bench", "commands_evaluate", "commands_distance", "commands_doctor", "commands_reproduce"],
     ["cli"],
     ["__main__"],
 ]

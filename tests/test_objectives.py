@@ -55,6 +55,9 @@ class SeededDraw:
         self.generator = torch.Generator().manual_seed(self.seed)
         self.drawn: list[Tensor] = []
 
+    def spread(self, real: Tensor) -> Tensor:
+        return real.std(correction=0)
+
     def uniform(self, *shape: int) -> Tensor:
         self.drawn.append(torch.rand(*shape, generator=self.generator))
         return self.drawn[-1]

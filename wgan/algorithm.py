@@ -12,13 +12,22 @@ from torch import Tensor
 
 from wgan import seeds
 from wgan.data import Data
+from wgan.distributed import Share
+from wgan.objectives import one_power_iteration
 from wgan.run import Run
+from wgan.spans import span
 from wgan.state import State, generate, given, update_average
 from wgan.watch import Losses
 
+# every row, in one piece
+WHOLE = Share()
 
-def update(run: Run, state: State, data: Data, device: torch.device) -> Losses:
-    """One step: n_critic critic updates, then one generator update (WGAN, Algorithm 1, lines 2-11)."""
+
+def update(run: Run, state: State, data: Data, device: torch.device, share: Share = WHOLE) -> Losses:
+    """One step: n_critic critic updates, then one generator update (WGAN, Algorithm 1, lines 2-11).
+
+    share: this process's part of each batch; the losses returned are of all parts, their samples of this one.
+    """
     for optimizer, part in (
         (state.critic_optimizer, run.critic_optimizer),
         (state.generator_optimizer, run.generator_optimizer),
@@ -26,77 +35,113 @@ def update(run: Run, state: State, data: Data, device: torch.device) -> Losses:
         for group in optimizer.param_groups:
             group["lr"] = run.lr_at(state.step, part.lr)
     for t in range(run.n_critic_at(state.step)):
-        losses = update_critic(run, state, data, device, t)
-    losses = replace(losses, generator=update_generator(run, state, data, device))
+        losses = update_critic(run, state, data, device, t, share)
+    losses = replace(losses, generator=update_generator(run, state, data, device, share))
     if state.average is not None:
         update_average(state.average, state.generator, run.ema_at(state.step))
     state.step += 1
     return losses
 
 
-def update_critic(run: Run, state: State, data: Data, device: torch.device, t: int) -> Losses:
+def update_critic(run: Run, state: State, data: Data, device: torch.device, t: int, share: Share = WHOLE) -> Losses:
     """Critic update t of this step."""
-    place = (state.step, t)
+    place, rows = (state.step, t), share.rows(run.batch_size)
     if run.constrain == "before":
         run.objective.constrain(state.critic)
     # line 3: sample x_1..x_m ~ P_r
-    real, labels = real_batch(run, data, device, state.images, run.batch_size)
+    with span("data"):
+        real, labels = real_batch(run, data, device, state.images, run.batch_size, rows)
     # line 4: sample z_1..z_m ~ p(z); the generator is fixed in critic updates, so its graph is not kept
-    z = seeds.draw(device, run.seed, "critic z", *place).normal(run.batch_size, run.z_dim)
-    with seeds.scope(run.seed, "critic layers", *place), precision(run, device):
-        with torch.no_grad():
-            fake = generate(state.generator, z, labels).to(real.dtype)
-        # line 5: g_w <- grad_w [E f_w(x) - E f_w(g(z))]; the loss is its negative, plus the penalties
-        draw = seeds.draw(device, run.seed, "penalty", *place)
-        losses = run.objective.critic_loss(given(state.critic, labels), real, fake, draw)
+    z = seeds.draw(device, run.seed, "critic z", *place).normal(run.batch_size, run.z_dim)[rows]
     state.critic_optimizer.zero_grad(set_to_none=True)
-    losses.loss.backward()  # type: ignore[no-untyped-call]
-    # line 6: w <- w + alpha * RMSProp(w, g_w)
-    state.critic_optimizer.step()
-    # line 7: w <- clip(w, -c, c)
-    if run.constrain == "after":
-        run.objective.constrain(state.critic)
+    split, sums = share.split(run.batch_size), list[Tensor]()
+
+    def whole() -> Tensor:
+        return real_batch(run, data, device, state.images, run.batch_size)[0]
+
+    with seeds.scope(run.seed, "critic layers", *place, *share.place), precision(run, device):
+        with torch.no_grad(), span("generator forward"):
+            fake = generate(state.generator, z, labels).to(real.dtype)
+        for piece in share.pieces(len(real)):
+            # line 5: g_w <- grad_w [E f_w(x) - E f_w(g(z))]; the loss is its negative, plus the penalties
+            mine = slice(rows.start + piece.start, rows.start + piece.stop)
+            draw = seeds.draw(
+                device, run.seed, "penalty", *place, rows=mine, batch=run.batch_size, whole=whole if split else None
+            )
+            critic = given(state.critic, None if labels is None else labels[piece])
+            with one_power_iteration(state.critic, first=piece.start == 0):
+                losses = run.objective.critic_loss(critic, real[piece], fake[piece], draw)
+            weight = (piece.stop - piece.start) / run.batch_size
+            with torch.autocast(device.type, enabled=False), span("critic backward"):
+                (losses.loss * weight).backward()
+            add(sums, weight, losses.wasserstein, losses.loss.detach(), losses.penalty)
+    wasserstein, loss, penalty = share.total(state.critic, sums)
+    with span("optimiser"):
+        # line 6: w <- w + alpha * RMSProp(w, g_w)
+        state.critic_optimizer.step()
+        # line 7: w <- clip(w, -c, c)
+        if run.constrain == "after":
+            run.objective.constrain(state.critic)
     state.images += run.batch_size
-    wasserstein = losses.real_scores.mean() - losses.fake_scores.mean()
-    return Losses(wasserstein.detach(), losses.loss.detach(), losses.penalty, real, fake, labels)
+    return Losses(wasserstein, loss, penalty, real, fake, labels)
 
 
-def update_generator(run: Run, state: State, data: Data, device: torch.device) -> Tensor:
+def update_generator(run: Run, state: State, data: Data, device: torch.device, share: Share = WHOLE) -> Tensor:
     """The generator update of this step; returns its loss before the update."""
     size = run.generator_batch_size or run.batch_size
+    rows = share.rows(size)
     # line 9: sample z_1..z_m ~ p(z)
     draw = seeds.draw(device, run.seed, "generator z", state.step)
-    z = draw.normal(size, run.z_dim)
-    labels = (draw.uniform(size) * len(data.classes)).long() if run.conditional else None
+    z = draw.normal(size, run.z_dim)[rows]
+    labels = (draw.uniform(size) * len(data.classes)).long()[rows] if run.conditional else None
     # the critic's own gradients are not needed here, and would be half of the cost
     trained = [weight for weight in state.critic.parameters() if weight.requires_grad]
     for weight in trained:
         weight.requires_grad_(False)
-    with seeds.scope(run.seed, "generator layers", state.step), precision(run, device):
-        real_scores = None
-        if run.objective.pairing.pairs_real:
-            real, real_labels = real_batch(run, data, device, state.images, size)
-            with torch.no_grad():
-                real_scores = given(state.critic, real_labels)(real)
-        fake_scores = given(state.critic, labels)(generate(state.generator, z, labels))
-        # line 10: g_theta <- -grad_theta E f(g_theta(z))
-        loss = run.objective.generator_loss(real_scores, fake_scores)
     state.generator_optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    sums = list[Tensor]()
+    with seeds.scope(run.seed, "generator layers", state.step, *share.place), precision(run, device):
+        for piece in share.pieces(len(z)):
+            real_scores, asked = None, None if labels is None else labels[piece]
+            with one_power_iteration(state.critic, first=piece.start == 0):
+                if run.objective.pairing.pairs_real:
+                    mine = slice(rows.start + piece.start, rows.start + piece.stop)
+                    real, real_labels = real_batch(run, data, device, state.images, size, mine)
+                    with torch.no_grad():
+                        real_scores = given(state.critic, real_labels)(real)
+                fake_scores = given(state.critic, asked)(generate(state.generator, z[piece], asked))
+            # line 10: g_theta <- -grad_theta E f(g_theta(z))
+            loss, part = run.objective.generator_loss(real_scores, fake_scores), len(z[piece]) / size
+            with torch.autocast(device.type, enabled=False), span("generator backward"):
+                (loss * part).backward()  # type: ignore[no-untyped-call]
+            add(sums, part, loss.detach())
+    (total,) = share.total(state.generator, sums)
     for weight in trained:
         weight.requires_grad_(True)
     # line 11: theta <- theta - alpha * RMSProp(theta, g_theta)
-    state.generator_optimizer.step()
-    return loss.detach()
+    with span("optimiser"):
+        state.generator_optimizer.step()
+    return total
 
 
-def real_batch(run: Run, data: Data, device: torch.device, start: int, size: int) -> tuple[Tensor, Tensor | None]:
-    """Real samples [size, *shape] from position `start` on; their labels int64 [size] when the run is conditional."""
-    batch = data.batch(run.seed, start, size)
+def add(sums: list[Tensor], weight: float, *numbers: Tensor) -> None:
+    """Add weight * numbers to `sums`, which is empty at first."""
+    found = [weight * number for number in numbers]
+    sums[:] = [old + new for old, new in zip(sums, found, strict=True)] if sums else found
+
+
+def real_batch(
+    run: Run, data: Data, device: torch.device, start: int, size: int, rows: slice | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """Rows of the `size` real samples [n, *shape] from position `start` on, all of them unless told; their labels
+    int64 [n] when the run is conditional.
+    """
+    rows = rows or slice(0, size)
+    batch = data.batch(run.seed, start + rows.start, rows.stop - rows.start)
     x = batch.x.to(device)
     if run.dequantize and len(data.shape) == 3:
         # images in [-1, 1] have 256 values that are 2/255 apart
-        x = x + seeds.draw(device, run.seed, "dequantize", start).uniform(*x.shape) / 128
+        x = x + seeds.draw(device, run.seed, "dequantize", start).uniform(size, *x.shape[1:])[rows] / 128
     return x, batch.labels.to(device) if run.conditional and batch.labels is not None else None
 
 

@@ -5,6 +5,7 @@ torch is imported inside the commands, so that help and mistakes in flags are to
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import textwrap
@@ -16,11 +17,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Group, Parameter
 
 import wgan
+from wgan.commands_bench import bench
 from wgan.commands_distance import distance
 from wgan.commands_doctor import doctor
 from wgan.commands_evaluate import evaluate
 from wgan.commands_reproduce import reproduce
-from wgan.errors import Stopped, UserError
+from wgan.errors import Lost, Stopped, UserError
 from wgan.flags import Whole
 
 if TYPE_CHECKING:
@@ -128,6 +130,8 @@ class WatchFlags:
     "samples that it is measured on (2000)"
     evaluate_features: str | None = None
     "classifier, pixels, inception, module:function: classifier for labelled images, else pixels, unless given"
+    micro_batch: Whole | None = None
+    "rows of a batch that go through the networks at once, when memory is short; 0 for all of them"
     quiet: bool | None = None
     "say only what went wrong"
     tensorboard: bool | None = None
@@ -211,7 +215,7 @@ def train(
         return
     folder = out or Path("results") / name
     train_run(run_, folder, options)
-    if not options.quiet:
+    if not options.quiet and os.environ.get("RANK", "0") == "0":
         if (folder / "curve.png").exists():
             print(f"curve    {folder / 'curve.png'}")
         print(f"samples  {newest_picture(folder)}")
@@ -294,6 +298,7 @@ app.command(evaluate, sort_key=3)
 app.command(distance, sort_key=4)
 app.command(doctor, sort_key=5)
 app.command(reproduce, sort_key=6)
+app.command(bench, sort_key=7)
 
 
 @app.command(sort_key=8)
@@ -359,9 +364,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except CycloptsError as error:
         fail(" ".join(str(error).split()).rstrip(".") + "; see wgan --help")
     except UserError as error:
-        fail(str(error))
+        fail(str(error), everyone=isinstance(error, Lost))
     except Stopped as stopped:
-        print(f"wgan: {stopped}", file=sys.stderr)
+        if os.environ.get("RANK", "0") == "0":
+            print(f"wgan: {stopped}", file=sys.stderr)
         sys.exit(128 + stopped.signal)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -379,8 +385,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 NO_MEMORY = ("can't allocate memory", "out of memory")
 
 
-def fail(message: str) -> None:
-    print(f"wgan: {' '.join(message.splitlines())}", file=sys.stderr)
+def fail(message: str, everyone: bool = False) -> None:
+    """Say it and exit. Of several processes of one run the first one speaks, unless `everyone` does."""
+    if everyone or os.environ.get("RANK", "0") == "0":
+        print(f"wgan: {' '.join(message.splitlines())}", file=sys.stderr)
     sys.exit(2)
 
 

@@ -10,6 +10,10 @@ class UserError(Exception):
     """Bad input: one line that says what is wrong, where, and what to do; the command line then exits with 2."""
 
 
+class Lost(UserError):
+    """Another process of this run has gone."""
+
+
 def at_least(low: int, name: str, value: int) -> None:
     """UserError for a count that is below `low`."""
     if value < low:

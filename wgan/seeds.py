@@ -6,7 +6,7 @@ Numbers are drawn on the CPU, so that one seed means one run on every device.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -41,20 +41,47 @@ def scope(seed: int, purpose: str, *position: int) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Draw:
-    """Random numbers of one update, float32 on `device` (the protocol `wgan.objectives.Draw`)."""
+    """Random numbers of one update, float32 on `device` (the protocol `wgan.objectives.Draw`).
+
+    rows, batch: the numbers are those of a batch of `batch` rows, of which `rows` are given; None: all that are asked.
+    whole: gives the real samples of all rows; None where those at hand are all.
+    """
 
     source: torch.Generator
     device: torch.device
+    rows: slice | None = None
+    batch: int = 0
+    whole: Callable[[], Tensor] | None = None
 
     def uniform(self, *shape: int) -> Tensor:
         """Independent numbers from U[0, 1), shape as given."""
-        return torch.rand(*shape, generator=self.source).to(self.device)
+        return self._taken(torch.rand(*self._whole(shape), generator=self.source))
 
     def normal(self, *shape: int) -> Tensor:
         """Independent numbers from N(0, 1), shape as given."""
-        return torch.randn(*shape, generator=self.source).to(self.device)
+        return self._taken(torch.randn(*self._whole(shape), generator=self.source))
+
+    def spread(self, real: Tensor) -> Tensor:
+        """The standard deviation (biased) of all numbers of the whole batch that `real` [n, ...] are rows of."""
+        numbers = real if self.whole is None else self.whole()
+        wide = numbers.float() if numbers.dtype in (torch.bfloat16, torch.float16) else numbers
+        return wide.std(correction=0)
+
+    def _whole(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return shape if self.rows is None else (self.batch, *shape[1:])
+
+    def _taken(self, numbers: Tensor) -> Tensor:
+        return (numbers if self.rows is None else numbers[self.rows]).to(self.device)
 
 
-def draw(device: torch.device, seed: int, purpose: str, *position: int) -> Draw:
-    """The numbers at (seed, purpose, position), delivered on `device`."""
-    return Draw(generator(seed, purpose, *position), device)
+def draw(
+    device: torch.device,
+    seed: int,
+    purpose: str,
+    *position: int,
+    rows: slice | None = None,
+    batch: int = 0,
+    whole: Callable[[], Tensor] | None = None,
+) -> Draw:
+    """The numbers at (seed, purpose, position), delivered on `device`; with `rows` those of these rows of `batch`."""
+    return Draw(generator(seed, purpose, *position), device, rows, batch, whole)

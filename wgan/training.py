@@ -10,13 +10,17 @@ from pathlib import Path
 from wgan.algorithm import update
 from wgan.data import load
 from wgan.devices import find_device
-from wgan.errors import Stopped
+from wgan.distributed import Share, any_number, connect, first_alone, from_first, local_device, share_batch_norms
+from wgan.errors import Stopped, UserError
 from wgan.heldout import open_held_out
 from wgan.record import Record
 from wgan.run import Run
 from wgan.signals import StopSignals
 from wgan.state import State, start
 from wgan.watch import Metrics, Options, measure
+
+# beyond any run's last step
+NEVER = 1 << 62
 
 
 def steps(
@@ -30,23 +34,35 @@ def steps(
     Errors: UserError before the first step for what can't be run, and when a loss is no longer finite.
     """
     options = options or Options()
-    device = find_device(options.device)
-    data = load(run.data, size=run.size, root=options.data_root, allow_bad=options.allow_bad, quiet=options.quiet)
-    run = run.resolved(data)
-    held = open_held_out(
-        options.held_out, run, data, root=options.data_root, allow_bad=options.allow_bad, quiet=options.quiet
-    )
-    scores = None
-    if options.evaluate_every:
-        from wgan.evaluation.during import open_scores
+    device = find_device(local_device(options.device))
+    share = connect(device, options.micro_batch)
+    if not share.first:
+        # one process writes, speaks and measures
+        out, options = None, replace(options, quiet=True, held_out="none", evaluate_every=0, log_every=NEVER)
+    with first_alone(share):
+        data = load(run.data, size=run.size, root=options.data_root, allow_bad=options.allow_bad, quiet=options.quiet)
+        run = run.resolved(data)
+        check_share(run, share)
+        held = open_held_out(
+            options.held_out, run, data, root=options.data_root, allow_bad=options.allow_bad, quiet=options.quiet
+        )
+        scores = None
+        if options.evaluate_every:
+            from wgan.evaluation.during import open_scores
 
-        scores = open_scores(run, data, device, options)
-    # before the folder is made: what can't be run leaves nothing behind
-    state = start(run, data, device)
-    with Record(run, data, device, out, options) as record:
+            scores = open_scores(run, data, device, options)
+        # before the folder is made: what can't be run leaves nothing behind
+        state = start(run, data, device)
+        record = Record(run, data, device, out, options)
+    with record:
         record.resume(state)
+        tensors, counters = from_first(share, (state.tensors(), {"step": state.step, "images": state.images}))
+        if not share.first:
+            state.load(tensors, counters)
+        for network in (state.critic, state.generator):
+            share_batch_norms(network, share)
         while state.step < run.steps:
-            losses = update(run, state, data, device)
+            losses = update(run, state, data, device, share)
             check = held is not None and due(options.heldout_every, state.step, run.steps)
             evaluate = scores is not None and due(options.evaluate_every, state.step, run.steps)
             log = check or evaluate or due(options.log_every, state.step, run.steps)
@@ -68,6 +84,13 @@ def steps(
                 raise
 
 
+def check_share(run: Run, share: Share) -> None:
+    """UserError when a batch has fewer rows than there are processes."""
+    least = min(run.batch_size, run.generator_batch_size or run.batch_size)
+    if least < share.size:
+        raise UserError(f"a batch of {least} is too small for {share.size} processes: raise --batch-size")
+
+
 def due(every: int, step: int, last: int) -> bool:
     """Whether something is done at this step: at multiples of `every` (0: at none) and at the last step."""
     return step == last or (every > 0 and step % every == 0)
@@ -80,6 +103,6 @@ def train(run: Run, out: str | Path, options: Options | None = None) -> None:
     """
     with StopSignals() as signals, closing(steps(run, out, options)) as loop:
         for state, _ in loop:
-            if (number := signals.heard()) is not None:
+            if (number := any_number(signals.heard())) is not None:
                 loop.close()
                 raise Stopped(number, f"stopped after step {state.step}; the same command goes on from there")

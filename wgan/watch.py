@@ -33,7 +33,9 @@ class Options:
     those at its multiples. held_out: data to measure the critic on beside its own every heldout_every steps (0: at the
     end only): a name, "none", or "auto" for the test split where there is one. evaluate_every: steps between
     measurements of `evaluate_metric` (0: none), of which the best checkpoint is kept; metric and features as for
-    `wgan.evaluate`, evaluate_n samples. source: the user's own file that the run came from, told in run.toml.
+    `wgan.evaluate`, evaluate_n samples. micro_batch: rows of a batch that go through the networks at once, 0 for all;
+    fewer save memory, and the result is that of the whole batch (but for batch norm, whose statistics are then of fewer
+    rows, and for dropout's masks). source: the user's own file that the run came from, told in run.toml.
     """
 
     device: str = "auto"
@@ -52,12 +54,13 @@ class Options:
     evaluate_features: str = ""
     quiet: bool = False
     tensorboard: bool = False
+    micro_batch: int = 0
     source: str = ""
 
     def __post_init__(self) -> None:
         for name, low in {"log_every": 1, "keep": 1, "evaluate_n": 2}.items():
             at_least(low, name, getattr(self, name))
-        for name in ("sample_every", "save_every", "keep_every", "heldout_every", "evaluate_every"):
+        for name in ("sample_every", "save_every", "keep_every", "heldout_every", "evaluate_every", "micro_batch"):
             at_least(0, name, getattr(self, name))
 
 

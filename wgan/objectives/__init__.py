@@ -22,7 +22,7 @@ from wgan.objectives.group_sort import GroupSort
 from wgan.objectives.objective import CriticLoss, Objective
 from wgan.objectives.orthonormal import Orthonormal
 from wgan.objectives.pairings import hinge, jensen_shannon, logistic, minimax, relativistic, wasserstein
-from wgan.objectives.spectral_norm import SpectralNorm
+from wgan.objectives.spectral_norm import SpectralNorm, one_power_iteration
 from wgan.objectives.zero_centred import R1, R2
 
 PAIRINGS: dict[str, Pairing] = {
@@ -76,6 +76,7 @@ __all__ = [
     "jensen_shannon",
     "logistic",
     "minimax",
+    "one_power_iteration",
     "relativistic",
     "slope",
     "wasserstein",

@@ -33,6 +33,10 @@ class Draw(Protocol):
         """Independent numbers from N(0, 1)."""
         ...
 
+    def spread(self, real: Tensor) -> Tensor:
+        """The standard deviation (biased) of all numbers of the whole batch that `real` [n, ...] are rows of."""
+        ...
+
 
 @dataclass(frozen=True)
 class Pairing:

@@ -23,7 +23,7 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn.functional import relu
 
-from wgan.objectives.base import Constraint, Critic, Draw, require_number, widened
+from wgan.objectives.base import Constraint, Critic, Draw, require_number
 from wgan.objectives.gradients import gradient_norms, interpolate
 
 
@@ -102,7 +102,7 @@ class Dragan(Constraint):
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, draw: Draw) -> Tensor:
         # Over all numbers of the batch, biased as NumPy's: one sample of one number then gives 0, not NaN
-        std = widened(real).std(correction=0)
+        std = draw.spread(real)
         step = draw.uniform(len(real), *[1] * (real.ndim - 1))
         perturbed = real + step * self.noise * std * draw.uniform(*real.shape)
         norms = gradient_norms(critic, perturbed.to(real.dtype))

@@ -10,6 +10,7 @@ from torch.nn.utils import parametrize
 
 from wgan.errors import UserError
 from wgan.objectives.base import Constraint, Critic, Draw, Pairing, widened
+from wgan.spans import span
 
 
 class CriticLoss(NamedTuple):
@@ -78,10 +79,12 @@ class Objective:
         real, fake = real.detach(), fake.detach()
         # Cached: one set of normalised weights, hence one power iteration, for all calls of an update
         with parametrize.cached():
-            real_scores, fake_scores = _scores(critic, real), _scores(critic, fake)
+            with span("critic forward"):
+                real_scores, fake_scores = _scores(critic, real), _scores(critic, fake)
             penalty = real_scores.new_zeros(())
             for constraint in self.constraints:
-                penalty = penalty + constraint.penalty(critic, real, fake, draw)
+                with span("penalty"):
+                    penalty = penalty + constraint.penalty(critic, real, fake, draw)
         loss = self.pairing.critic_loss(real_scores, fake_scores) + penalty
         return CriticLoss(loss, real_scores.detach(), fake_scores.detach(), penalty.detach())
 

@@ -8,6 +8,8 @@ sqrt(overlap) times larger (see `orthonormal`), so that a convolutional critic's
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -71,6 +73,22 @@ class SpectralNorm(Constraint):
             parametrizations.spectral_norm(layer, n_power_iterations=self.power_iterations)
             parametrisation = layer.get_submodule("parametrizations.weight")
             parametrisation.register_module("0", _InFloat32(parametrisation.get_submodule("0")))
+
+
+@contextmanager
+def one_power_iteration(critic: nn.Module, *, first: bool) -> Iterator[None]:
+    """Inside, the power iterations of `critic` stand still unless it is the `first` piece of an update.
+
+    So that a batch in pieces has the sigma of one in one piece.
+    """
+    held = [] if first else [layer for layer in critic.modules() if isinstance(layer, _InFloat32) and layer.training]
+    for layer in held:
+        layer.eval()
+    try:
+        yield
+    finally:
+        for layer in held:
+            layer.train()
 
 
 def refuse_parametrised(part: str, layers: dict[str, nn.Module]) -> None:

@@ -1,0 +1,218 @@
+"""`wgan bench`: seconds of a step, ours and the textbook loop's in turn, and what share of the machine that is."""
+
+from __future__ import annotations
+
+import importlib.util
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wgan.algorithm import update
+from wgan.bench.ceilings import copy, matmul, waiting
+from wgan.bench.traffic import Counter, peak_memory
+from wgan.data import load
+from wgan.data.cache import progress
+from wgan.devices import find_device
+from wgan.errors import UserError, at_least
+from wgan.run import Run
+from wgan.spans import measured
+from wgan.state import start
+
+# where the textbook loop is: in a clone of the repository, and in the installed package
+TEXTBOOK = (Path(__file__).parents[2] / "benchmarks" / "textbook.py", Path(__file__).parent / "textbook.py")
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What `bench` measured. Times are medians of steps done in turn with the textbook's; *_range: least and largest.
+
+    seconds_per_step: of one step of ours. textbook_seconds: of one of the textbook's, None where it has no such run.
+    ratio_to_textbook: the second over the first. images_per_second: real samples that the critic sees. parts: seconds
+    of a step by what is done. operations, bytes: of a step, counted. matmul_fp32, matmul_bf16: operations a second of a
+    large product; copy: bytes a second. ceiling_share: the step's operations a second over those of the product in the
+    run's precision. peak_memory_bytes: of the process (CPU) or the allocator (GPU), before the textbook's first step.
+    """
+
+    data: str
+    device: str
+    threads: int
+    precision: str
+    batch_size: int
+    n_critic: int
+    repeats: int
+    seconds_per_step: float
+    seconds_range: tuple[float, float]
+    textbook_seconds: float | None
+    textbook_range: tuple[float, float] | None
+    ratio_to_textbook: float | None
+    images_per_second: float
+    parts: dict[str, float]
+    operations: int
+    bytes: int
+    matmul_fp32: float
+    matmul_bf16: float
+    copy: float
+    ceiling_share: float
+    peak_memory_bytes: int
+
+    def row(self) -> dict[str, Any]:
+        """What --json prints."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """What `wgan bench` prints."""
+        low, high = self.seconds_range
+        told = [
+            (
+                "step",
+                f"{seconds(self.seconds_per_step)}",
+                f"median of {self.repeats}, {seconds(low)} to {seconds(high)}",
+            ),
+            ("images/s", f"{self.images_per_second:,.0f}", "real samples that the critic sees"),
+        ]
+        if self.textbook_seconds is not None and self.textbook_range is not None:
+            low, high = self.textbook_range
+            told += [
+                ("textbook", seconds(self.textbook_seconds), f"eager fp32, in turn; {seconds(low)} to {seconds(high)}"),
+                ("ratio", f"{self.ratio_to_textbook:.2f}x", "textbook / ours"),
+            ]
+        rate = self.operations / self.seconds_per_step
+        told += [
+            ("arithmetic", f"{self.operations / 1e9:.3g} GFLOP", f"a step, so {rate / 1e9:,.0f} GFLOP/s"),
+            ("ceiling", f"{100 * self.ceiling_share:.0f} %", f"of a {self.precision} matrix product here"),
+            ("products", f"{self.matmul_fp32 / 1e9:,.0f} GFLOP/s", f"fp32; bf16 {self.matmul_bf16 / 1e9:,.0f} GFLOP/s"),
+            ("traffic", f"{self.bytes / 1e9:.3g} GB", f"a step at most; a copy runs at {self.copy / 1e9:.3g} GB/s"),
+            ("memory", f"{self.peak_memory_bytes / 2**20:,.0f} MiB", "peak"),
+        ]
+        lines = [
+            f"{self.data} on {self.device}, {self.threads} threads, {self.precision}, batch {self.batch_size}, "
+            f"n_critic {self.n_critic}"
+        ]
+        lines += [f"  {name:<12} {value:<16} {meaning}" for name, value, meaning in told]
+        lines += ["  where a step's time goes"]
+        for name, spent in sorted(self.parts.items(), key=lambda part: -part[1]):
+            lines += [f"    {name:<18} {seconds(spent):>9} {100 * spent / sum(self.parts.values()):5.0f} %"]
+        return lines
+
+
+def seconds(value: float) -> str:
+    """12.3 ms, 1.23 s"""
+    return f"{value:.3g} s" if value >= 1 else f"{1e3 * value:.3g} ms"
+
+
+def bench(
+    run: Run,
+    *,
+    repeats: int = 5,
+    textbook: bool = True,
+    device: str = "auto",
+    data_root: Path | None = None,
+    quiet: bool = True,
+) -> Benchmark:
+    """Measure `run` on this machine. Nothing is written.
+
+    repeats: timed steps of each. textbook: time the textbook loop too, where it has the run (wasserstein with clip or
+    gp, no labels). Errors: UserError for what can't be run, as training would raise.
+    """
+    at_least(1, "repeats", repeats)
+    where = find_device(device)
+    data = load(run.data, size=run.size, root=data_root, quiet=quiet)
+    run = run.resolved(data)
+    state = start(run, data, where)
+    wait = waiting(where)
+
+    def step() -> None:
+        update(run, state, data, where)
+
+    with progress("benchmark", 2 * repeats + 4, quiet) as advance:
+        # the first step also warms up: kernels are chosen, memory is taken
+        step()
+        advance(1)
+        memory = peak_memory(where)
+        other = _textbook(run, data, where) if textbook else None
+        contestants: list[Callable[[], object]] = [step] if other is None else [step, other]
+        if other is not None:
+            other()
+        advance(1)
+        times = _in_turn(contestants, repeats, wait, advance)
+        counted = replace(run, precision="fp32")
+        plain = start(counted, data, where)
+        with Counter() as counter:
+            update(counted, plain, data, where)
+        advance(1)
+        with measured(wait) as parts:
+            begin = time.perf_counter()
+            for _ in range(repeats):
+                step()
+            wait()
+            total = time.perf_counter() - begin
+        advance(1)
+    parts = {name: spent / repeats for name, spent in parts.items()}
+    parts["other"] = max(0.0, total / repeats - sum(parts.values()))
+    fp32, bf16 = (matmul(where, dtype) for dtype in (torch.float32, torch.bfloat16))
+    mine, theirs = times[0], times[1] if len(times) > 1 else None
+    median = statistics.median(mine)
+    return Benchmark(
+        data=data.name,
+        device=str(where),
+        threads=torch.get_num_threads(),
+        precision=run.precision,
+        batch_size=run.batch_size,
+        n_critic=run.n_critic,
+        repeats=repeats,
+        seconds_per_step=median,
+        seconds_range=(min(mine), max(mine)),
+        textbook_seconds=None if theirs is None else statistics.median(theirs),
+        textbook_range=None if theirs is None else (min(theirs), max(theirs)),
+        ratio_to_textbook=None if theirs is None else statistics.median(theirs) / median,
+        images_per_second=run.batch_size * run.n_critic / median,
+        parts=parts,
+        operations=counter.operations,
+        bytes=counter.bytes,
+        matmul_fp32=fp32,
+        matmul_bf16=bf16,
+        copy=copy(where),
+        ceiling_share=counter.operations / median / (bf16 if run.precision == "bf16" else fp32),
+        peak_memory_bytes=memory,
+    )
+
+
+def _in_turn(
+    contestants: Sequence[Callable[[], object]], repeats: int, wait: Callable[[], None], advance: Callable[[int], None]
+) -> list[list[float]]:
+    """Seconds of each contestant's steps, one after the other, so that the machine's moods are shared."""
+    found: list[list[float]] = [[] for _ in contestants]
+    for _ in range(repeats):
+        for times, contestant in zip(found, contestants, strict=True):
+            wait()
+            begin = time.perf_counter()
+            contestant()
+            wait()
+            times.append(time.perf_counter() - begin)
+        advance(2)
+    return found
+
+
+def _textbook(run: Run, data: Any, device: torch.device) -> Callable[[], object] | None:
+    """A step of the textbook loop; None where it has no such run."""
+    file = next((path for path in TEXTBOOK if path.exists()), None)
+    if file is None:
+        return None
+    module = sys.modules.get("wgan_textbook")
+    if module is None:
+        specification = importlib.util.spec_from_file_location("wgan_textbook", file)
+        if specification is None or specification.loader is None:
+            raise UserError(f"{file} can't be read")
+        module = importlib.util.module_from_spec(specification)
+        specification.loader.exec_module(module)
+        sys.modules["wgan_textbook"] = module
+    if not module.has(run):
+        return None
+    step: Callable[[], object] = module.Textbook(run, data, device).step
+    return step

@@ -32,11 +32,20 @@ def scope(seed: int, purpose: str, *position: int) -> Iterator[None]:
     For code that draws from the global generator: weight initialisation, dropout, a user's own layers.
     """
     before = torch.get_rng_state()
-    torch.manual_seed(derive(seed, purpose, *position))
+    _start_all(derive(seed, purpose, *position))
     try:
         yield
     finally:
         torch.set_rng_state(before)
+
+
+def _start_all(seed: int) -> None:
+    """What torch.manual_seed does, for the devices in use; that one takes 2 ms a call on a machine without a GPU."""
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.manual_seed_all(seed)
+    if torch.backends.mps.is_available():
+        torch.mps.manual_seed(seed)
 
 
 @dataclass(frozen=True)

@@ -193,6 +193,12 @@ class Points:
         return Batch(torch.from_numpy(np.ascontiguousarray(self.array[index])), _pick(self.labels, index))
 
 
+@lru_cache(maxsize=4)
+def _block(toy: Toy, seed: int, k: int) -> np.ndarray:
+    """Block k of a toy's stream; the batches of a block come one after another."""
+    return toy.sample(toy.block, np.random.default_rng((seed, k)))
+
+
 @dataclass(frozen=True, eq=False)
 class Toy:
     """An infinite distribution: `sample(n, rng)` returns float [n, dim] drawn from `rng`.
@@ -224,7 +230,7 @@ class Toy:
 
     def batch(self, seed: int, start: int, n: int) -> Batch:
         first, last = start // self.block, (start + max(n, 1) - 1) // self.block
-        blocks = [self.sample(self.block, np.random.default_rng((seed, k))) for k in range(first, last + 1)]
+        blocks = [_block(self, seed, k) for k in range(first, last + 1)]
         offset = start - first * self.block
         points = np.concatenate(blocks)[offset : offset + n]
         return Batch(torch.from_numpy(np.ascontiguousarray(points, np.float32)), None)

@@ -12,7 +12,7 @@ train: $(VENV)/.ok
 	OMP_NUM_THREADS=1 $(VENV)/bin/wgan train digits --conditional --steps 1500 --n-critic 3 --lr 2e-3 --ema 0.99
 
 test: $(VENV)/.ok
-	$(PY) -m pytest
+	$(PY) -m pytest -n auto --maxprocesses 4
 
 check: $(VENV)/.ok
 	$(VENV)/bin/ruff format --check .

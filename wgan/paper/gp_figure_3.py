@@ -7,9 +7,8 @@ Here: CIFAR-10, DCGAN of a quarter of the paper's width, batches of 32, 240 step
 step costs a third. Step sizes 1e-3, of clipping 5e-4, DCGAN's 2e-4. Score and Frechet distance through a classifier of
 CIFAR-10, by 1,000 samples, in place of the Inception score. With --full the paper's sizes and Inception.
 Thresholds: Fixed on seed 100, before seeds 0-2 were run; the second step sizes (5e-4 was tried for the penalty).
-Caveat: The penalty with Adam, ahead on seed 100, is level with clipping on 0-2 after so few steps; with RMSProp it is
-ahead. DCGAN's steps are faster, but it is not better in the same time here, and so few say nothing about stability late
-on. Clipping's warm-up of 500 critic updates is left out of its time.
+Caveat: With Adam the penalty, ahead on seed 100, is level with clipping on 0-2 after so few steps. DCGAN is not better
+in equal time. Nothing is said of late stability. Clipping's warm-up of 500 critic updates is left out of its time.
 Cost: 11 minutes of CPU time for three seeds, and once 4.5 minutes for the classifier.
 """
 

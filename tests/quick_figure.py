@@ -30,10 +30,10 @@ def quick(**fields: Any) -> Quick:
 
 
 def runs(seed: int, scale: Scale) -> dict[str, Job]:
-    return {name: partial(measure, name, seed) for name in ("ours", "control")}
+    return {name: partial(measure, name, seed, scale) for name in ("ours", "control")}
 
 
-def measure(name: str, seed: int, here: Path) -> dict[str, Any]:
+def measure(name: str, seed: int, scale: Scale, here: Path) -> dict[str, Any]:
     """Leaves a line in a file beside the figure's folder, so that a test can count the calls; wish.txt is obeyed."""
     out = here.parent.parent.parent
     with open(out / "calls.txt", "a") as calls:

@@ -168,14 +168,21 @@ def test_results_of_another_setting_are_refused(tmp_path: Path, monkeypatch: pyt
 def test_arguments_make_another_result(tmp_path: Path) -> None:
     from functools import partial
 
-    task = Task(tmp_path, "ours", 0, partial(measure, "ours", 0))
+    task = Task(tmp_path, "ours", 0, partial(measure, "ours", 0, Scale()))
     task.write({"value": 1.5}, 1.0, 1.0)
     assert task.done()
     with pytest.raises(UserError, match="another setting"):
-        Task(tmp_path, "ours", 0, partial(measure, "ours", 3)).done()
+        Task(tmp_path, "ours", 0, partial(measure, "ours", 3, Scale())).done()
     found = read(task.file)
     assert found is not None
     assert found["value"] == 1.5
+
+
+def test_where_data_lie_makes_no_other_result(tmp_path: Path) -> None:
+    run(tmp_path, scale=Scale(data_root=tmp_path))
+    run(tmp_path, scale=Scale(photographs="x", device="cpu"))
+    assert len(calls(tmp_path)) == 6
+    assert repr(Scale(data_root=tmp_path, photographs="x")) == repr(Scale()) != repr(Scale(full=True))
 
 
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,13 @@ Result = dict[str, np.ndarray]
 class Scale:
     """full: the paper's own setting, for a GPU; else what two CPU cores do in minutes.
 
-    photographs: a folder of images.
+    photographs: a folder of images. Its repr, by which results are told apart, is without the places where things are.
     """
 
     full: bool = False
-    device: str = "auto"
-    data_root: Path | None = None
-    photographs: str = ""
+    device: str = field(default="auto", repr=False)
+    data_root: Path | None = field(default=None, repr=False)
+    photographs: str = field(default="", repr=False)
 
     def data(self, name: str) -> str:
         """The name for `wgan.data.load` of what a figure NEEDS. Errors: UserError for photographs without a folder."""

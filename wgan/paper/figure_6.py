@@ -1,4 +1,4 @@
-"""Figure 6: a generator without batch norm and with constant filters.
+"""Figure 6: a generator without batch norm and with constant filters, as WGAN and as GAN.
 
 Claim: A generator without batch norm and with a constant number of filters learns as a WGAN, not as a GAN.
 Source: WGAN, Figure 6.

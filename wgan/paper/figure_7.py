@@ -1,4 +1,4 @@
-"""Figure 7: an MLP generator.
+"""Figure 7: an MLP generator makes samples as a WGAN, and collapses as a GAN.
 
 Claim: An MLP generator learns as a WGAN; as a GAN its samples are worse and its modes collapse.
 Source: WGAN, Figure 7.

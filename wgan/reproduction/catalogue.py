@@ -40,9 +40,9 @@ class Module(Protocol):
 
 @dataclass(frozen=True)
 class Figure:
-    """name: as the command line has it. title: the docstring's first line. parts: its paragraphs `Claim: ...` by word.
+    """name: as the command line has it. title: the docstring's first line, without the number of the figure.
 
-    needs: data that must be there. also: other names that it goes by. full_only: has no default scale.
+    parts: the docstring's paragraphs `Claim: ...` by word. needs: data that must be there. also: other names that it goes by. full_only: has no default scale.
     """
 
     name: str
@@ -78,7 +78,10 @@ def read(path: Path) -> Figure:
             name = node.targets[0].id
             if name in ("NEEDS", "ALSO", "FULL_ONLY"):
                 constants[name.lower()] = ast.literal_eval(node.value)
-    return Figure(path.stem.replace("_", "-"), title.rstrip("."), parts, **constants)  # type: ignore[arg-type]
+    # the name says already which figure of which paper it is
+    title = re.sub(r"^(WGAN-GP, )?(Figures?|Table|Claim)\b[^:]*: ", "", title).rstrip(".")
+    title = title[0].upper() + title[1:]
+    return Figure(path.stem.replace("_", "-"), title, parts, **constants)  # type: ignore[arg-type]
 
 
 def find(name: str) -> Figure:

@@ -42,7 +42,7 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
 def summary(rows: Sequence[dict[str, Any]]) -> str:
     """The Markdown table of results as result.json has them: the first check of each."""
     lines = [
-        "| | claim | number | ours | control | paper | threshold | |",
+        "| | shows | number | ours | control | paper | threshold | |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
@@ -66,14 +66,14 @@ def summary(rows: Sequence[dict[str, Any]]) -> str:
 
 def brief(rows: Sequence[dict[str, Any]]) -> str:
     """The summary table for those who have not seen the figures yet."""
-    lines = ["| | claim | ours | control | |", "|---|---|---|---|---|"]
+    lines = ["| | shows | ours | control | |", "|---|---|---|---|---|"]
     for row in rows:
         check = row["checks"][0]
         control = f"{spread(check['control'])} {check['control_name']}".strip()
         cells = [
             f"`{row['name']}`",
             row["title"],
-            f"{spread(check['ours'])} {check['what']}",
+            f"{check['what']}: {spread(check['ours'])}",
             control,
             "pass" if row["passes"] else "**fail**",
         ]

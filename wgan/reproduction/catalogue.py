@@ -42,7 +42,8 @@ class Module(Protocol):
 class Figure:
     """name: as the command line has it. title: the docstring's first line, without the number of the figure.
 
-    parts: the docstring's paragraphs `Claim: ...` by word. needs: data that must be there. also: other names that it goes by. full_only: has no default scale.
+    parts: the docstring's paragraphs `Claim: ...` by word. needs: data that must be there. also: other names that it
+    goes by. full_only: has no default scale.
     """
 
     name: str

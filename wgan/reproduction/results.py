@@ -34,7 +34,8 @@ class Scale:
             return name
         if not self.photographs:
             raise UserError(
-                "this figure is of photographs: give a folder of them by --photographs (the paper: LSUN bedrooms)"
+                "this figure is of photographs: give a folder of them by --photographs (the paper: LSUN bedrooms), or "
+                "name other figures"
             )
         return self.photographs
 

@@ -215,7 +215,7 @@ def train(
         return
     folder = out or Path("results") / name
     train_run(run_, folder, options)
-    if not options.quiet and os.environ.get("RANK", "0") == "0":
+    if not options.quiet and speaks():
         if (folder / "curve.png").exists():
             print(f"curve    {folder / 'curve.png'}")
         print(f"samples  {newest_picture(folder)}")
@@ -366,7 +366,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except UserError as error:
         fail(str(error), everyone=isinstance(error, Lost))
     except Stopped as stopped:
-        if os.environ.get("RANK", "0") == "0":
+        if speaks():
             print(f"wgan: {stopped}", file=sys.stderr)
         sys.exit(128 + stopped.signal)
     except KeyboardInterrupt:
@@ -382,12 +382,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(141)
 
 
+def speaks() -> bool:
+    """Whether this process is the one of a run's that talks to the user: the first, as torchrun numbers them."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 NO_MEMORY = ("can't allocate memory", "out of memory")
 
 
 def fail(message: str, everyone: bool = False) -> None:
     """Say it and exit. Of several processes of one run the first one speaks, unless `everyone` does."""
-    if everyone or os.environ.get("RANK", "0") == "0":
+    if everyone or speaks():
         print(f"wgan: {' '.join(message.splitlines())}", file=sys.stderr)
     sys.exit(2)
 

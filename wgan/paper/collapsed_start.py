@@ -59,7 +59,7 @@ def draw(results: Results) -> Figure:
 
 
 def passes(results: Results) -> list[Check]:
-    covered, kl = ({x: points.last(results, x, key) for x in points.RULES} for key in ("covered", "reverse_kl"))
+    covered, kl = (points.ends(results, key) for key in ("covered", "reverse_kl"))
     start = [float(each["covered"][0]) for each in results["gp"]]
     told: dict[str, Any] = {"control": covered["gan5"], "control_name": "GAN, 5 steps of D"}
     one: dict[str, Any] = {"control": covered["gan"], "control_name": "GAN, 1 step of D"}

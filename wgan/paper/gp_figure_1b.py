@@ -24,8 +24,8 @@ from matplotlib.figure import Figure
 from wgan import Adam, Clip, GradientPenalty, Objective, RMSProp, Run, wasserstein
 from wgan.data import load
 from wgan.networks import Points
-from wgan.reproduction import Check, Job, Results, Scale, drawing
-from wgan.reproduction.estimates import fakes, layer_gradients, quietly, reals
+from wgan.reproduction import Check, Job, Results, Scale, critics, drawing
+from wgan.reproduction.estimates import fakes, layer_gradients, reals
 
 CLIPS = {"c-0.1": 0.1, "c-0.01": 0.01, "c-0.001": 0.001}
 DEEP = Run(data="swissroll", networks=Points(64, 12), z_dim=2, batch_size=256, steps=80, critic_optimizer=RMSProp(1e-3))
@@ -43,7 +43,7 @@ def measure(run: Run, c: float, scale: Scale, here: Path) -> dict[str, Any]:
     """norms of the gradient at each of the 12 activations, weights (a part), and the share of them at the ends."""
     if scale.full:
         run = replace(run, networks=Points(512, 12), steps=2000)
-    *_, (state, _) = quietly(run, device=scale.device if scale.full else "cpu")
+    *_, (state, _) = critics.quietly(run, device=scale.device if scale.full else "cpu")
     norms = layer_gradients(state.critic, reals(load("swissroll"), run.seed, 512), fakes(run, state, 512))
     weights = torch.cat([w.detach().cpu().flatten() for w in state.critic.parameters() if w.ndim == 2])
     slope = np.polyfit(np.arange(12), np.log10(norms), 1)[0]

@@ -17,8 +17,6 @@ Cost: 4 minutes of CPU time for three seeds.
 
 from __future__ import annotations
 
-from typing import Any
-
 from matplotlib.figure import Figure
 
 from wgan.reproduction import Check, Job, Results, Scale, points
@@ -35,25 +33,18 @@ def draw(results: Results) -> Figure:
 
 
 def passes(results: Results) -> list[Check]:
-    covered, kl, near, sliced = (
-        {name: points.last(results, name, key) for name in points.RULES}
-        for key in ("covered", "reverse_kl", "near", "sliced")
-    )
+    covered, kl, near, sliced = (points.ends(results, key) for key in ("covered", "reverse_kl", "near", "sliced"))
     held = {name: points.held(results, name) for name in points.RULES}
-    same, tuned, said = "GAN, 5 steps of D", "GAN, 1 step of D", "no mode collapse"
     uneven = [a / b for a, b in zip(kl["gan"], kl["gp"], strict=True)]
 
-    def against(name: str, what: str, ours: list[float], control: list[float], **bounds: Any) -> Check:
-        return Check(what=what, ours=ours, control=control, control_name=name, paper=said, **bounds)
-
     return [
-        against(same, "reverse KL, WGAN-GP (nats)", kl["gp"], kl["gan5"], at_most=0.05, every=True),
-        against(same, "reverse KL, clipping (nats)", kl["clip"], kl["gan5"], at_most=0.15),
+        points.against("reverse KL, WGAN-GP (nats)", kl, "gp", "gan5", at_most=0.05, every=True),
+        points.against("reverse KL, clipping (nats)", kl, "clip", "gan5", at_most=0.15),
         Check(what="reverse KL of the GAN with 1 step of D over WGAN-GP's", ours=uneven, at_least=3),
-        against(same, "modes held, of 25, WGAN-GP", held["gp"], held["gan5"], at_least=25, every=True),
-        against(tuned, "modes held, of 25, clipping", held["clip"], held["gan"], at_least=24),
-        against(same, "modes covered, of 25, WGAN-GP", covered["gp"], covered["gan5"], at_least=20),
-        against(tuned, "modes covered, of 25, clipping", covered["clip"], covered["gan"]),
-        against(tuned, "share of samples near a mode, WGAN-GP", near["gp"], near["gan"]),
-        against(tuned, "sliced W1, WGAN-GP", sliced["gp"], sliced["gan"]),
+        points.against("modes held, of 25, WGAN-GP", held, "gp", "gan5", at_least=25, every=True),
+        points.against("modes held, of 25, clipping", held, "clip", "gan", at_least=24),
+        points.against("modes covered, of 25, WGAN-GP", covered, "gp", "gan5", at_least=20),
+        points.against("modes covered, of 25, clipping", covered, "clip", "gan"),
+        points.against("share of samples near a mode, WGAN-GP", near, "gp", "gan"),
+        points.against("sliced W1, WGAN-GP", sliced, "gp", "gan"),
     ]

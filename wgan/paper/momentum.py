@@ -25,8 +25,8 @@ from matplotlib.figure import Figure
 from wgan import Adam, Clip, Objective, RMSProp, Run, wasserstein
 from wgan.networks import Points
 from wgan.optimizers import Optimizer
-from wgan.reproduction import Check, Job, Results, Scale, drawing
-from wgan.reproduction.estimates import cosines, quietly, sliced
+from wgan.reproduction import Check, Job, Results, Scale, critics, drawing
+from wgan.reproduction.estimates import cosines, sliced
 
 CLIP = Run(data="8gaussians", networks=Points(64), z_dim=2, batch_size=256, steps=250)
 CLIP = replace(CLIP, objective=Objective(wasserstein, Clip(0.1)), generator_optimizer=RMSProp(5e-4))
@@ -45,7 +45,7 @@ def runs(seed: int, scale: Scale) -> dict[str, Job]:
 
 def measure(run: Run, here: Path) -> dict[str, Any]:
     curve: list[float] = []
-    for state, _ in quietly(run):
+    for state, _ in critics.quietly(run):
         if state.step == 1:
             found = cosines(state)
         if state.step % (run.steps // 20) == 0 and len(curve) < 20:

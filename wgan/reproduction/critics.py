@@ -1,8 +1,11 @@
-"""Critics trained against a generator that stands still, for the figures that need one near its optimum."""
+"""Critics trained against a generator that stands still, for the figures that need one near its optimum; and runs that
+leave nothing behind.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +13,10 @@ from torch import Tensor, nn
 from wgan import seeds
 from wgan.objectives import Objective
 from wgan.optimizers import Optimizer
+from wgan.run import Run
+from wgan.state import State
+from wgan.training import steps as train_steps
+from wgan.watch import Metrics, Options
 
 # the samples at (seed, step): real [n, ...] and fake [n, ...]
 Sample = Callable[[seeds.Draw], tuple[Tensor, Tensor]]
@@ -59,3 +66,12 @@ def generator_gradient(critic: nn.Module, objective: Objective, fake: Tensor) ->
     loss = objective.generator_loss(None, critic(x)) * len(x)
     (gradient,) = torch.autograd.grad(loss, x)
     return gradient
+
+
+def quietly(
+    run: Run, *, every: int = 0, device: str = "cpu", root: Path | None = None
+) -> Generator[tuple[State, Metrics], None, None]:
+    """`wgan.steps` that leaves nothing behind, with slopes and corrected estimates at multiples of `every` steps."""
+    log = every or 10**9
+    options = Options(quiet=True, held_out="none", heldout_every=0, log_every=log, device=device, data_root=root)
+    return train_steps(run, None, options)

@@ -20,23 +20,12 @@ from wgan.errors import UserError
 from wgan.evaluation import evaluate
 from wgan.metrics import sliced_wasserstein, transport_distance
 from wgan.objectives import Critic, gradient_norms
-from wgan.reproduction.critics import training
+from wgan.reproduction.critics import quietly, training
 from wgan.reproduction.points import count, mixture
 from wgan.run import Run
 from wgan.state import State
-from wgan.training import steps
-from wgan.watch import Metrics, Options
 
 POINTS = 600
-
-
-def quietly(
-    run: Run, *, every: int = 0, device: str = "cpu", root: Path | None = None
-) -> Iterator[tuple[State, Metrics]]:
-    """`wgan.steps` that leaves nothing behind, with slopes and corrected estimates at multiples of `every` steps."""
-    log = every or 10**9
-    options = Options(quiet=True, held_out="none", heldout_every=0, log_every=log, device=device, data_root=root)
-    return steps(run, None, options)
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from wgan.data.grid import grid
 from wgan.networks import Network
 from wgan.reproduction.check import Check, spread
 from wgan.reproduction.drawing import panels, picture
+from wgan.reproduction.estimates import spearman
 from wgan.reproduction.images import gan, trained, wgan
 from wgan.reproduction.results import Job, Result, Results, Scale
 from wgan.run import Run
@@ -30,8 +31,7 @@ def at_points(result: Result, key: str = "estimate") -> np.ndarray:
 
 def correlation(result: Result, key: str = "estimate", metric: str = "frechet") -> float:
     """Spearman's correlation of a smoothed curve of a run with a metric, over the steps measured."""
-    first, second = (np.argsort(np.argsort(values)) for values in (at_points(result, key), result[metric]))
-    return float(np.corrcoef(first, second)[0, 1])
+    return spearman(at_points(result, key), result[metric])
 
 
 # --- how such figures look -------------------------------------------------------------------------------------------

@@ -29,11 +29,10 @@ from wgan.networks import Points
 from wgan.objectives import Clip, GradientPenalty, Objective, jensen_shannon, logistic, minimax, wasserstein
 from wgan.optimizers import Adam, Optimizer, RMSProp
 from wgan.reproduction import drawing
-from wgan.reproduction.critics import generator_gradient, mlp, training
+from wgan.reproduction.check import Check
+from wgan.reproduction.critics import generator_gradient, mlp, quietly, training
 from wgan.reproduction.results import Job, Results, Scale
 from wgan.run import Run, with_lr
-from wgan.training import steps
-from wgan.watch import Options
 
 SHARE, NEAR, SAMPLES, SHOWN = 0.2, 0.25, 2500, 600
 BASE = Run(networks=Points(64, 3), z_dim=2, batch_size=128, lr_decay="linear")
@@ -104,7 +103,7 @@ def job(run: Run, device: str, frames: int, here: Path) -> dict[str, Any]:
 def follow(run: Run, marks: Sequence[int], device: str = "cpu") -> dict[str, Any]:
     """Train `run` on a toy mixture and `judge` it after each of the steps `marks`: one array for each key of it."""
     found = []
-    with closing(steps(run, None, _quiet(device))) as loop:
+    with closing(quietly(run, device=device)) as loop:
         for state, _ in loop:
             if state.step in marks:
                 found.append(judge(state.sampler, run, state.step))
@@ -113,15 +112,10 @@ def follow(run: Run, marks: Sequence[int], device: str = "cpu") -> dict[str, Any
 
 def trained(run: Run, device: str = "cpu") -> nn.Module:
     """The generator at the end of `run`, which has at least one step."""
-    with closing(steps(run, None, _quiet(device))) as loop:
+    with closing(quietly(run, device=device)) as loop:
         for state, _ in loop:
             generator = state.generator
     return generator
-
-
-def _quiet(device: str) -> Options:
-    never = 10**9
-    return Options(quiet=True, held_out="none", heldout_every=0, log_every=never, device=device)
 
 
 def mixture(data: str | Data) -> Toy:
@@ -166,6 +160,23 @@ def count(x: Tensor, toy: Toy) -> dict[str, Any]:
 def last(results: Results, name: str, key: str) -> list[float]:
     """One number a seed: `key` of job `name` at its last mark."""
     return [float(each[key][-1]) for each in results[name]]
+
+
+def ends(results: Results, key: str) -> dict[str, list[float]]:
+    """`last` of every rule."""
+    return {name: last(results, name, key) for name in RULES}
+
+
+def against(what: str, numbers: dict[str, list[float]], rule: str, control: str, **bounds: Any) -> Check:
+    """`numbers` of one rule beside those of another, as a check of "no mode collapse"."""
+    return Check(
+        what=what,
+        ours=numbers[rule],
+        control=numbers[control],
+        control_name=RULES[control].label,
+        paper="no mode collapse",
+        **bounds,
+    )
 
 
 def cloud(axes: Any, x: np.ndarray, toy: Toy, colour: str, title: str, half: float = 2.0) -> None:

@@ -39,6 +39,16 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
     console.print(Padding(f"[dim]{cost}; {escape(str(outcome.folder / 'figure.png'))}[/]", (0, 0, 1, 2)))
 
 
+def _control(check: dict[str, Any]) -> str:
+    """The control's numbers and its name, of a check as result.json has it."""
+    return f"{spread(check['control'])} {check['control_name']}".strip()
+
+
+def _line(cells: Sequence[str]) -> str:
+    """One line of a Markdown table."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
 def summary(rows: Sequence[dict[str, Any]]) -> str:
     """The Markdown table of results as result.json has them: the first check of each."""
     lines = [
@@ -47,7 +57,6 @@ def summary(rows: Sequence[dict[str, Any]]) -> str:
     ]
     for row in rows:
         check = row["checks"][0]
-        control = f"{spread(check['control'])} {check['control_name']}".strip()
         failed = sum(each["passes"] is False for each in row["checks"])
         verdict = "pass" if row["passes"] else f"**fail** ({failed} of {len(row['checks'])} checks)"
         cells = [
@@ -55,12 +64,12 @@ def summary(rows: Sequence[dict[str, Any]]) -> str:
             row["title"],
             check["what"],
             spread(check["ours"]),
-            control,
+            _control(check),
             check["paper"],
             check["threshold"],
             verdict,
         ]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        lines.append(_line(cells))
     return "\n".join(lines)
 
 
@@ -69,15 +78,14 @@ def brief(rows: Sequence[dict[str, Any]]) -> str:
     lines = ["| | shows | ours | control | |", "|---|---|---|---|---|"]
     for row in rows:
         check = row["checks"][0]
-        control = f"{spread(check['control'])} {check['control_name']}".strip()
         cells = [
             f"`{row['name']}`",
             row["title"],
             f"{check['what']}: {spread(check['ours'])}",
-            control,
+            _control(check),
             "pass" if row["passes"] else "**fail**",
         ]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        lines.append(_line(cells))
     return "\n".join(lines)
 
 
@@ -87,10 +95,9 @@ def section(row: dict[str, Any], picture: str) -> str:
     lines += [f"![{row['title']}]({picture})", ""]
     lines += ["| number | ours | control | paper | threshold | |", "|---|---|---|---|---|---|"]
     for check in row["checks"]:
-        control = f"{spread(check['control'])} {check['control_name']}".strip()
         verdict = {True: "pass", False: "**fail**", None: ""}[check["passes"]]
-        cells = [check["what"], spread(check["ours"]), control, check["paper"], check["threshold"], verdict]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        cells = [check["what"], spread(check["ours"]), _control(check), check["paper"], check["threshold"], verdict]
+        lines.append(_line(cells))
     lines += ["", f"Expected: {row['expected']}", "", f"Here: {row['here']}", "", f"Thresholds: {row['thresholds']}"]
     if "caveat" in row:
         lines += ["", f"Caveat: {row['caveat']}"]

@@ -30,7 +30,7 @@ from wgan.reproduction.catalogue import Figure
 from wgan.reproduction.check import Check
 from wgan.reproduction.results import Results, Scale
 from wgan.reproduction.store import CPU_SECONDS, SECONDS, Task, collect, remove
-from wgan.results import locked, whole
+from wgan.results import locked, saying, whole
 from wgan.signals import StopSignals
 
 
@@ -130,11 +130,9 @@ def _check_data(figures: Sequence[Figure], scale: Scale, quiet: bool) -> None:
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
     """`folder` made and locked. Errors: UserError when it holds other things, is in use or can't be written."""
-    try:
+    with saying(folder):
         folder.mkdir(parents=True, exist_ok=True)
         handle = locked(folder, "reproduction")
-    except OSError as error:
-        raise UserError(f"can't write {folder}: {error.strerror or error}; choose another place with --out") from None
     try:
         yield
     finally:

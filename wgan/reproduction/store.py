@@ -7,6 +7,8 @@ of another version or setting are never taken for this one's.
 from __future__ import annotations
 
 import shutil
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -80,11 +82,7 @@ def read(file: Path) -> Result | None:
     try:
         with np.load(file, allow_pickle=False) as stored:
             found = {key: stored[key] for key in stored.files}
-    except (OSError, ValueError, EOFError, KeyError):
-        return None
-    except Exception as error:  # zipfile and zlib raise their own for a damaged file
-        if type(error).__module__ not in ("zipfile", "zlib"):
-            raise
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
         return None
     return found if MADE_BY in found else None
 

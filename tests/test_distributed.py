@@ -197,3 +197,18 @@ def test_a_negative_piece_is_refused(capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit):
         main(["train", "digits", "--micro-batch", "-1"])
     assert "micro_batch is -1: must be at least 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", ["2", "abc"])
+def test_processes_that_nobody_started(size: str, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    """Some clusters set WORLD_SIZE for every program."""
+    from wgan.cli import main
+
+    monkeypatch.setenv("WORLD_SIZE", size)
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "digits", "--steps", "1"])
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "can't reach the other processes" in error
+    assert "unset WORLD_SIZE" in error

@@ -89,8 +89,7 @@ def connect(device: torch.device, micro_batch: int = 0) -> Share:
 
     Errors: UserError when the others can't be reached.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
+    if os.environ.get("WORLD_SIZE", "1") == "1":
         return Share(micro_batch=micro_batch)
     if not dist.is_initialized():
         try:
@@ -103,7 +102,10 @@ def connect(device: torch.device, micro_batch: int = 0) -> Share:
                 "nccl" if device.type == "cuda" else "gloo", store=store, rank=rank, world_size=size
             )
         except (RuntimeError, ValueError) as error:
-            raise UserError(f"can't reach the other processes: {str(error).splitlines()[0]}") from None
+            raise UserError(
+                f"can't reach the other processes: {str(error).splitlines()[0]}; start them with torchrun, or unset "
+                "WORLD_SIZE to train in one"
+            ) from None
         atexit.register(_leave)
     return Share(dist.get_rank(), dist.get_world_size(), micro_batch)
 

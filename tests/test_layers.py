@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "wgan"
 # each line may import the lines above it; names of one line may not import each other
 LAYERS = [
     ["errors", "flags", "spans"],
+    ["fast"],
     ["objectives", "networks", "data", "metrics"],
     ["seeds", "distributed", "parts", "optimizers", "devices", "checkpoint", "log", "signals"],
     ["features", "run"],
@@ -24,7 +25,7 @@ LAYERS = [
     ["watch"],
     ["pictures", "curve", "userfile"],
     ["algorithm", "sample"],
-    ["evaluation", "doctor"],
+    ["evaluation", "doctor", "graphs"],
     ["transport", "record"],
     ["training", "dry", "bench"],
     ["reproduction"],
@@ -34,7 +35,7 @@ LAYERS = [
     ["__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-TORCH_ONLY = {"objectives", "networks"}
+TORCH_ONLY = {"fast", "objectives", "networks"}
 
 
 def part_of(path: Path) -> str:

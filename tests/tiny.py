@@ -27,7 +27,14 @@ def tiny(preset: str, **fields: Any) -> Run:
     run = PRESETS[preset].run
     norm = "none" if run.objective.per_sample else "batch"
     networks: Any = DCGAN(filters=4, critic_norm=norm) if run.networks is None else replace(run.networks, filters=4)
-    small: dict[str, Any] = {"data": "digits", "networks": networks, "batch_size": 8, "z_dim": 8, "steps": 5}
+    small: dict[str, Any] = {
+        "data": "digits",
+        "networks": networks,
+        "batch_size": 8,
+        "z_dim": 8,
+        "steps": 5,
+        "precision": "fp32",
+    }
     small |= {"n_critic": min(run.n_critic, 2), "generator_batch_size": 12 if run.generator_batch_size else 0}
     small |= {"warmup_n_critic": min(run.warmup_n_critic, 7), "warmup_steps": min(run.warmup_steps, 2)}
     small |= {"warmup_every": min(run.warmup_every, 4)}

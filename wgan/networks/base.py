@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from wgan.errors import UserError
+from wgan.fast.mlp import layers_of, scores_and_gradients
 
 
 class Network(Protocol):
@@ -116,11 +117,16 @@ class Critic(nn.Module):
 
     body: maps x to features [n, width]. With labels the score is head(features) + <embed(y), features>, the projection
     critic of Miyato & Koyama (2018, eq. 4).
+    separable: no layer couples the samples of a batch or draws random numbers. Real and fake samples may then go
+        through in one pass, with the scores that two would give.
     """
 
-    def __init__(self, body: nn.Module, width: int, classes: int = 0, bias: bool = True) -> None:
+    def __init__(
+        self, body: nn.Module, width: int, classes: int = 0, bias: bool = True, *, separable: bool = False
+    ) -> None:
         super().__init__()
         self.body = body
+        self.separable = separable
         self.head = nn.Linear(width, 1, bias=bias)
         # A Linear on one-hot labels is an embedding that spectral norm and orthonormal layers reach like any layer
         self.embed = nn.Linear(classes, width, bias=False) if classes else None
@@ -143,6 +149,17 @@ class Critic(nn.Module):
                 scores = scores + (embedded * features).sum(dim=1)
             return scores
 
+    def scores_and_gradients(self, x: Tensor, points: Callable[[], Tensor]) -> tuple[Tensor, Tensor] | None:
+        """Scores [n] of x and the gradients of the scores at `points()`, in one pass; None where there is no such way.
+
+        There is one for perceptrons without labels, dropout and norms; else `points` isn't called. The result is
+        differentiable once.
+        """
+        known = layers_of(self.body)
+        if known is None or not self.separable or self.classes or type(self.head) is not nn.Linear:
+            return None
+        return scores_and_gradients(x, points(), *known, self.head)
+
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.score(self.features(x), labels)
 
@@ -157,9 +174,11 @@ class Given:
     def __init__(self, critic: nn.Module, labels: Tensor) -> None:
         self.critic = critic
         self.labels = labels
+        self.separable: bool = getattr(critic, "separable", False)
 
     def __call__(self, x: Tensor) -> Tensor:
-        scores: Tensor = self.critic(x, self.labels)
+        # real and fake samples in one pass have the same labels
+        scores: Tensor = self.critic(x, self.labels.repeat(max(1, len(x) // max(1, len(self.labels)))))
         return scores
 
     def features(self, x: Tensor) -> Tensor:

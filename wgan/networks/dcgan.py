@@ -76,6 +76,12 @@ def convolutional_critic(
         layers += [nn.Conv2d(channels if i == 0 else width // 2, width, 4, 2, 1, bias=False)]
         layers += [*(norm(critic_norm, width) if i > 0 else []), nn.LeakyReLU(0.2), *dropout(rate)]
     features = filters * 2 ** (k - 1) * base**2
-    critic = Critic(nn.Sequential(*layers, nn.Flatten()), features, classes, bias=False)
+    critic = Critic(
+        nn.Sequential(*layers, nn.Flatten()),
+        features,
+        classes,
+        bias=False,
+        separable=critic_norm != "batch" and not rate,
+    )
     normal_init(critic)
     return critic

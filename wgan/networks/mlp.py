@@ -56,4 +56,4 @@ class MLP:
         if pyramid is not None:
             return generator, convolutional_critic(pyramid, classes, self.filters, self.critic_norm, self.dropout)
         layers = hidden(pixels, self.width, self.depth, nn.ReLU, self.dropout)
-        return generator, Critic(nn.Sequential(nn.Flatten(), *layers), self.width, classes)
+        return generator, Critic(nn.Sequential(nn.Flatten(), *layers), self.width, classes, separable=not self.dropout)

@@ -49,7 +49,7 @@ class Points:
         output = nn.Linear(self.width, d)
         generator = Generator(Stack(*body, output), z_dim, classes, append_labels=classes > 0)
         body = hidden(d, self.width, self.depth, activation, self.dropout)
-        critic = Critic(nn.Sequential(*body), self.width, classes)
+        critic = Critic(nn.Sequential(*body), self.width, classes, separable=not self.dropout)
         for layer in [*generator.body, *body]:
             if isinstance(layer, nn.Linear):
                 nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")

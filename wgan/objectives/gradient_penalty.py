@@ -27,13 +27,29 @@ from wgan.objectives.base import Constraint, Critic, Draw, require_number
 from wgan.objectives.gradients import gradient_norms, interpolate
 
 
+class SlopePenalty(Constraint):
+    """A penalty of the gradient norms at points of its own choice, one for each sample."""
+
+    per_sample: ClassVar[bool] = True
+
+    def points(self, real: Tensor, fake: Tensor, draw: Draw) -> Tensor:
+        """Where the critic's slope is looked at, [n, ...]: between real and fake samples."""
+        return interpolate(real, fake, draw)
+
+    def of_norms(self, norms: Tensor) -> Tensor:
+        """The penalty, a scalar, of the gradient norms [n] at the points."""
+        raise NotImplementedError
+
+    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, draw: Draw) -> Tensor:
+        return self.of_norms(gradient_norms(critic, self.points(real, fake, draw)))
+
+
 @dataclass(frozen=True)
-class GradientPenalty(Constraint):
+class GradientPenalty(SlopePenalty):
     """weight / target^2 E (|grad f(xh)| - target)^2 at interpolates; ProGAN writes target as gamma."""
 
     weight: float = 10.0
     target: float = 1.0
-    per_sample: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require_number("gp", "weight", self.weight, least=0)
@@ -42,17 +58,15 @@ class GradientPenalty(Constraint):
     def corrected(self, raw: float, slope: float) -> float | None:
         return _undo_square(raw, self.weight / self.target**2, self.target)
 
-    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, draw: Draw) -> Tensor:
-        norms = gradient_norms(critic, interpolate(real, fake, draw))
+    def of_norms(self, norms: Tensor) -> Tensor:
         return self.weight / self.target**2 * (norms - self.target).square().mean()
 
 
 @dataclass(frozen=True)
-class LipschitzPenalty(Constraint):
+class LipschitzPenalty(SlopePenalty):
     """weight E max(0, |grad f(xh)| - 1)^2 at interpolates: slopes below 1 are free."""
 
     weight: float = 10.0
-    per_sample: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require_number("lp", "weight", self.weight, least=0)
@@ -60,17 +74,15 @@ class LipschitzPenalty(Constraint):
     def corrected(self, raw: float, slope: float) -> float | None:
         return _undo_square(raw, self.weight, 1.0)
 
-    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, draw: Draw) -> Tensor:
-        norms = gradient_norms(critic, interpolate(real, fake, draw))
+    def of_norms(self, norms: Tensor) -> Tensor:
         return self.weight * relu(norms - 1).square().mean()
 
 
 @dataclass(frozen=True)
-class OneSidedPenalty(Constraint):
+class OneSidedPenalty(SlopePenalty):
     """weight E max(0, |grad f(xh)| - 1) at interpolates, linear rather than squared."""
 
     weight: float = 5.0
-    per_sample: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require_number("one_sided", "weight", self.weight, least=0)
@@ -79,13 +91,12 @@ class OneSidedPenalty(Constraint):
         """raw itself below the weight; from there on no slope is too steep, and raw is unbounded."""
         return raw if raw < self.weight else None
 
-    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, draw: Draw) -> Tensor:
-        norms = gradient_norms(critic, interpolate(real, fake, draw))
+    def of_norms(self, norms: Tensor) -> Tensor:
         return self.weight * relu(norms - 1).mean()
 
 
 @dataclass(frozen=True)
-class Dragan(Constraint):
+class Dragan(SlopePenalty):
     """weight E (|grad f(x + a noise std u)| - 1)^2 with a ~ U[0, 1] for each sample and u ~ U[0, 1] for each number.
 
     std is the standard deviation of all numbers in the batch of real samples. As in the authors' code the noise is
@@ -94,18 +105,19 @@ class Dragan(Constraint):
 
     weight: float = 10.0
     noise: float = 0.5
-    per_sample: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require_number("dragan", "weight", self.weight, least=0)
         require_number("dragan", "noise", self.noise)
 
-    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, draw: Draw) -> Tensor:
+    def points(self, real: Tensor, fake: Tensor, draw: Draw) -> Tensor:
         # Over all numbers of the batch, biased as NumPy's: one sample of one number then gives 0, not NaN
         std = draw.spread(real)
         step = draw.uniform(len(real), *[1] * (real.ndim - 1))
         perturbed = real + step * self.noise * std * draw.uniform(*real.shape)
-        norms = gradient_norms(critic, perturbed.to(real.dtype))
+        return perturbed.to(real.dtype)
+
+    def of_norms(self, norms: Tensor) -> Tensor:
         return self.weight * (norms - 1).square().mean()
 
 

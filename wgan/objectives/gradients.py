@@ -25,7 +25,15 @@ def squared_norms(critic: Critic, x: Tensor, *, create_graph: bool = True) -> Te
 
 def gradient_norms(critic: Critic, x: Tensor, *, create_graph: bool = True) -> Tensor:
     """|grad f(x_i)| as `[n]`; where it is 0, its subgradient is 0 too (that of a bare square root is infinite)."""
-    squared = squared_norms(critic, x, create_graph=create_graph)
+    return _root(squared_norms(critic, x, create_graph=create_graph))
+
+
+def norms(gradients: Tensor) -> Tensor:
+    """The norms [n] of gradients [n, ...], with the same care at 0."""
+    return _root(widened(gradients).flatten(1).square().sum(1))
+
+
+def _root(squared: Tensor) -> Tensor:
     positive = squared > 0
     # The inner `where` keeps the infinite derivative out of the graph; the outer one alone would give 0 * inf = NaN
     return torch.where(positive, torch.where(positive, squared, 1).sqrt(), 0)

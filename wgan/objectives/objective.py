@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from wgan.errors import UserError
 from wgan.objectives.base import Constraint, Critic, Draw, Pairing, widened
+from wgan.objectives.gradient_penalty import SlopePenalty
+from wgan.objectives.gradients import norms
 from wgan.spans import span
 
 
@@ -80,13 +83,27 @@ class Objective:
         # Cached: one set of normalised weights, hence one power iteration, for all calls of an update
         with parametrize.cached():
             with span("critic forward"):
-                real_scores, fake_scores = _scores(critic, real), _scores(critic, fake)
+                real_scores, fake_scores, known = self._scores(critic, real, fake, draw)
             penalty = real_scores.new_zeros(())
             for constraint in self.constraints:
                 with span("penalty"):
-                    penalty = penalty + constraint.penalty(critic, real, fake, draw)
+                    found = known.get(constraint)
+                    penalty = penalty + (constraint.penalty(critic, real, fake, draw) if found is None else found)
         loss = self.pairing.critic_loss(real_scores, fake_scores) + penalty
         return CriticLoss(loss, real_scores.detach(), fake_scores.detach(), penalty.detach())
+
+    def _scores(
+        self, critic: Critic, real: Tensor, fake: Tensor, draw: Draw
+    ) -> tuple[Tensor, Tensor, dict[Constraint, Tensor]]:
+        """Scores of real and of fake samples, and the penalties that came out of the same pass."""
+        slopes = [constraint for constraint in self.constraints if isinstance(constraint, SlopePenalty)]
+        in_one = getattr(critic, "scores_and_gradients", None)
+        if in_one is not None and len(slopes) == 1:
+            found = in_one(torch.cat([real, fake]), lambda: slopes[0].points(real, fake, draw))
+            if found is not None:
+                scores = widened(found[0])
+                return scores[: len(real)], scores[len(real) :], {slopes[0]: slopes[0].of_norms(norms(found[1]))}
+        return *_both_scores(critic, real, fake), {}
 
     def generator_loss(self, real_scores: Tensor | None, fake_scores: Tensor) -> Tensor:
         """The scalar that the generator minimises, from scores `[n]`; the real ones are for `pairing.pairs_real`."""
@@ -97,6 +114,14 @@ class Objective:
         """Changes the critic's weights in place after each of its updates."""
         for constraint in self.constraints:
             constraint.constrain(critic)
+
+
+def _both_scores(critic: Critic, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """Those of real and of fake samples: in one pass where the critic says that nothing couples them."""
+    if getattr(critic, "separable", False):
+        scores = _scores(critic, torch.cat([real, fake]))
+        return scores[: len(real)], scores[len(real) :]
+    return _scores(critic, real), _scores(critic, fake)
 
 
 def _scores(critic: Critic, x: Tensor) -> Tensor:

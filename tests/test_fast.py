@@ -1,0 +1,338 @@
+"""Faster ways are the same maps: against torch's convolutions in float64, against autograd, and in training."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_textbook import LR, both, differences, too_far
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu
+
+from wgan import seeds
+from wgan.fast import choosing, maps, native, ways
+from wgan.fast.activations import LeakyReLU
+from wgan.fast.choosing import Shape, candidates, choose
+from wgan.fast.layers import FastConv2d, FastReLU, Nothing, PooledConv2d, UpsampledConv2d, speed_up
+from wgan.networks import DCGAN, Points, ResNet
+from wgan.objectives import (
+    Dragan,
+    GradientPenalty,
+    LipschitzPenalty,
+    Objective,
+    OneSidedPenalty,
+    logistic,
+    wasserstein,
+)
+
+CPU = torch.device("cpu")
+compiled = pytest.mark.skipif(native.library() is None, reason="there is no C compiler here")
+
+
+@pytest.fixture(autouse=True)
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A cache of its own for each test, in which the compiled maps lie already."""
+    monkeypatch.setattr(choosing, "cache_folder", lambda: tmp_path)
+    choosing.cache_file.cache_clear()
+    choose.cache_clear()
+    yield
+    choosing.cache_file.cache_clear()
+    choose.cache_clear()
+
+
+def random(*shape: int, seed: int = 0, grad: bool = True) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).requires_grad_(grad)
+
+
+def off(found: Tensor, expected: Tensor) -> float:
+    """The relative distance of a tensor from what it should be, in float64."""
+    return float(((found.double() - expected).norm() / expected.norm().clamp_min(1e-30)).detach())
+
+
+def derivatives(way: choosing.Way, x: Tensor, w: Tensor, stride: int, padding: int) -> list[Tensor]:
+    """y, the two gradients of |y|^2 / 2, and those of an inner product of these with fixed numbers."""
+    y = way(x, w, stride, padding)
+    first = torch.autograd.grad(y.square().sum() / 2, (x, w), create_graph=True)
+    fixed = [random(*g.shape, seed=seed, grad=False).to(g.dtype) for seed, g in enumerate(first, 7)]
+    second = torch.autograd.grad(sum((g * u).sum() for g, u in zip(first, fixed, strict=True)), (x, w))
+    return [y, *first, *second]
+
+
+GEOMETRIES = [(4, 2, 1), (3, 1, 1), (1, 1, 0), (4, 1, 0), (3, 2, 0), (5, 3, 2)]
+
+
+@compiled
+@settings(max_examples=25, deadline=None)
+@given(
+    st.sampled_from(GEOMETRIES),
+    *[st.integers(1, 3)] * 2,
+    st.integers(1, 70),
+    st.integers(1, 9),
+    st.integers(0, 1 << 16),
+)
+def test_each_way_is_the_librarys(
+    geometry: tuple[int, int, int], tall: int, wide: int, c: int, o: int, seed: int
+) -> None:
+    """There and back, and back once more, against the library in float64."""
+    kernel, stride, padding = geometry
+    height, width = (4 * side if kernel in (3, 4) and padding else 4 * side + 1 for side in (tall, wide))
+    x, w = random(2, c, height, width, seed=seed), random(o, c, kernel, kernel, seed=seed + 1)
+    y = random(*conv2d(x, w, None, stride, padding).shape, seed=seed + 2)
+    for table, given_, plain in (
+        (choosing.CONVOLVE, x, conv2d),
+        (choosing.SPREAD, y, conv_transpose2d),
+    ):
+        out = x.shape[2:] if table is choosing.CONVOLVE else plain(y, w, None, stride, padding).shape[2:]
+        exact = derivatives(
+            lambda a, b, s, p: plain(a, b, None, s, p),  # noqa: B023  used in this round alone
+            *(t.detach().double().requires_grad_() for t in (given_, w)),
+            stride,
+            padding,
+        )
+        for name, way in table.items():
+            if name == "winograd" and not ways.winograd_fits(kernel, stride, padding, out[0], out[1]):
+                continue
+            found = derivatives(way, given_, w, stride, padding)
+            assert max(map(off, found, exact)) < 3e-6, name
+
+
+@compiled
+def test_each_map_and_its_adjoint() -> None:
+    """<A x, y> = <x, A' y> to rounding, in float32; and bf16 is float32 rounded."""
+    shape, kernel = (2, 5, 8, 12), (6, 5, 4, 4)
+    for linear, x in (
+        (maps.Split(shape, 2), random(*shape)),
+        (maps.Split(shape, 1), random(*shape)),
+        (maps.Merge(shape, 3), random(9, 2 * 4 * 6, 5)),
+        (maps.Merge(shape, 4), random(16, 2 * 4 * 6, 5)),
+        (maps.Kernels(kernel, 2, torch.float32), random(*kernel)),
+        (maps.Kernels((6, 5, 3, 3), 1, torch.float32), random(6, 5, 3, 3)),
+        (maps.Columns(shape, 4, 2, 1), random(*shape)),
+        (maps.Columns(shape, 3, 1, 0), random(*shape)),
+    ):
+        there = linear(x.detach())
+        y = random(*there.shape, seed=3, grad=False)
+        left, right = (there * y).sum(), (x * linear.adjoint(y)).sum()
+        assert float((left - right).abs()) < 1e-4 * float(there.norm() * y.norm()), linear
+        assert type(linear.adjoint.adjoint) is type(linear)
+        if not isinstance(linear, maps.Kernels):
+            low = linear(x.detach().bfloat16())
+            assert low.dtype == torch.bfloat16
+            assert off(low, linear(x.detach().bfloat16().float()).double()) < 4e-3, linear
+
+
+@compiled
+def test_bf16_keeps_what_is_no_number() -> None:
+    x = torch.tensor([1.0, float("nan"), float("inf"), -float("inf")]).bfloat16().view(1, 1, 2, 2)
+    found = maps.Columns((1, 1, 2, 2), 1, 1, 0)(x).flatten()
+    assert torch.equal(found, x.flatten()) or (found.isnan() == x.flatten().isnan()).all()
+    merged = maps.Merge((1, 1, 2, 2), 3)(torch.full((9, 1, 1), float("nan")).bfloat16())
+    assert merged.isnan().all()
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.2])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+def test_an_activation_and_its_derivatives(slope: float, layout: torch.memory_format) -> None:
+    u, found = random(3, 4, 5, 6, seed=1, grad=False), []
+    for f in (lambda x: LeakyReLU.apply(x, slope), lambda x: leaky_relu(x, slope)):
+        x = random(3, 4, 5, 6, grad=False).contiguous(memory_format=layout).requires_grad_()
+        y = f(x)
+        (first,) = torch.autograd.grad(y.pow(3).sum(), x, create_graph=True)
+        found.append([y, first, *torch.autograd.grad((first * u).sum(), x)])
+    for mine, its in zip(*found, strict=True):
+        torch.testing.assert_close(mine, its)
+
+
+@compiled
+def test_layers_that_become_one() -> None:
+    down = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1), nn.AvgPool2d(2))
+    up = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(3, 8, 3, padding=1))
+    for network, kinds in ((down, [FastConv2d, FastReLU, PooledConv2d, Nothing]), (up, [Nothing, UpsampledConv2d])):
+        fast = copy.deepcopy(network)
+        speed_up(fast)
+        assert [type(layer) for layer in fast] == kinds
+        assert list(fast.state_dict()) == list(network.state_dict())
+        for side in (8, 7):
+            x = random(2, 3, side, side, grad=False)
+            torch.testing.assert_close(fast(x), network(x), rtol=1e-4, atol=1e-5)
+
+
+def test_layers_that_stay() -> None:
+    class Own(nn.Conv2d):
+        pass
+
+    kept = nn.Sequential(
+        nn.Conv2d(4, 4, 3, groups=2),
+        nn.Conv2d(4, 4, 3, dilation=2),
+        nn.Conv2d(4, 4, (3, 5)),
+        nn.Conv2d(4, 4, 3, padding="same"),
+        nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"),
+        nn.ConvTranspose2d(4, 4, 3, 2, output_padding=1),
+        nn.LeakyReLU(1.5),
+        Own(4, 4, 3),
+        nn.Conv2d(4, 4, 3, padding=1),
+        nn.AvgPool2d(3),
+        nn.Upsample(scale_factor=3),
+        nn.Upsample(scale_factor=2, mode="bilinear"),
+        nn.Conv2d(4, 4, 5, padding=2),
+    )
+    before = [type(layer) for layer in kept]
+    speed_up(kept)
+    changed = [layer for layer, kind in zip(kept, before, strict=True) if type(layer) is not kind]
+    assert [type(layer) for layer in changed] == [FastConv2d, FastConv2d]
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu"])
+@pytest.mark.parametrize(
+    "objective",
+    [
+        Objective(wasserstein, GradientPenalty(10.0)),
+        Objective(logistic, LipschitzPenalty(3.0)),
+        Objective(wasserstein, OneSidedPenalty(2.0)),
+        Objective(wasserstein, Dragan(10.0)),
+    ],
+    ids=str,
+)
+def test_one_pass_of_a_perceptron(activation: str, objective: Objective) -> None:
+    """Loss and gradients in float64 are autograd's double backward."""
+    with seeds.scope(0, "weights"):
+        critic = Points(width=24, depth=3, activation=activation)((2,), 4)[1].double()
+    fast = copy.deepcopy(critic)
+    speed_up(fast)
+    assert fast.scores_and_gradients(torch.zeros(1, 2).double(), lambda: torch.zeros(1, 2).double()) is not None
+    real, fake = (random(9, 2, seed=seed, grad=False).double() for seed in (1, 2))
+    found = []
+    for one in (critic, fast):
+        losses = objective.critic_loss(one, real, fake, seeds.draw(CPU, 0, "penalty", 0))
+        losses.loss.backward()
+        found.append([losses.loss.detach(), losses.penalty, *(weight.grad for weight in one.parameters())])
+    for plain, quick in zip(*found, strict=True):
+        torch.testing.assert_close(quick, plain, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "critic",
+    [
+        Points(width=8, activation="tanh")((2,), 4)[1],
+        Points(width=8, dropout=0.5)((2,), 4)[1],
+        Points(width=8)((2,), 4, 3)[1],
+        DCGAN(filters=4, critic_norm="none")((1, 8, 8), 4)[1],
+    ],
+    ids=["tanh", "dropout", "labels", "convolutions"],
+)
+def test_a_critic_without_that_way_draws_nothing(critic: nn.Module) -> None:
+    def never() -> Tensor:
+        raise AssertionError("points were drawn")
+
+    speed_up(critic)
+    assert critic.scores_and_gradients(torch.zeros(1, 2), never) is None  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("networks", "separable"),
+    [
+        (DCGAN(filters=4), False),
+        (DCGAN(filters=4, critic_norm="none"), True),
+        (DCGAN(filters=4, critic_norm="layer"), True),
+        (DCGAN(filters=4, critic_norm="none", dropout=0.1), False),
+        (ResNet(filters=4), True),
+        (ResNet(filters=4, critic_norm="batch"), False),
+    ],
+    ids=str,
+)
+def test_real_and_fake_in_one_pass_where_nothing_couples_them(networks: DCGAN | ResNet, separable: bool) -> None:
+    critic = networks((1, 8, 8), 4)[1]
+    seen: list[int] = []
+    critic.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
+    real, fake = random(3, 1, 8, 8, grad=False), random(3, 1, 8, 8, seed=1, grad=False)
+    found = Objective(wasserstein).critic_loss(critic, real, fake, seeds.draw(CPU, 0, "x"))
+    assert seen == ([6] if separable else [3, 3])
+    if separable:
+        torch.testing.assert_close(found.real_scores, critic(real))
+        torch.testing.assert_close(found.fake_scores, critic(fake))
+
+
+SHAPE = Shape(False, 2, 20, 24, 8, 8, 4, 2, 1, "torch.float32")
+
+
+@compiled
+def test_a_choice_is_measured_once_and_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[choosing.Way] = []
+
+    def seconds(way: choosing.Way, shape: Shape) -> float:
+        asked.append(way)
+        return {ways.winograd_convolve: 2.0}.get(way, 1.0)
+
+    monkeypatch.setattr(choosing, "seconds", seconds)
+    assert choose(SHAPE, 1) == "library"
+    assert len(asked) == len(candidates(SHAPE)) == 2
+    choose.cache_clear()
+    assert choose(SHAPE, 1) == "library"
+    assert len(asked) == 2, "the next process reads it"
+    assert choose(SHAPE, 2) == "library"
+    assert len(asked) == 4, "other threads are another machine"
+
+
+@pytest.mark.parametrize("damage", ["not json", "[]", json.dumps({"x": 1})])
+def test_a_damaged_memory_is_measured_anew(damage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choosing, "seconds", lambda way, shape: 1.0)
+    choosing.cache_file().write_text(damage)
+    assert choose(SHAPE, 1) == candidates(SHAPE)[0]
+    assert json.loads(choosing.cache_file().read_text())
+
+
+def test_tuning_can_be_turned_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(choosing, "seconds", lambda way, shape: pytest.fail("measured"))
+    monkeypatch.setenv("WGAN_TUNING", "0")
+    assert choose(SHAPE, 1) == "winograd"
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_remembered_follows_the_rule(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A choice that the next process may make otherwise would change a resumed run's bits."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(choosing, "cache_folder", lambda: tmp_path / "file")
+    choosing.cache_file.cache_clear()
+    monkeypatch.setattr(choosing, "seconds", lambda way, shape: 1.0 if way is ways.winograd_convolve else 0.5)
+    assert choose(SHAPE, 1) == "winograd"
+
+
+def test_without_a_compiler_all_is_the_librarys(tmp_path: Path) -> None:
+    code = (
+        "import torch; from wgan.fast import choosing, native; from wgan.fast.layers import *; from torch import nn;"
+        "assert native.library() is None; layer = nn.Conv2d(3, 20, 4, 2, 1); x = torch.randn(2, 3, 8, 8); y = layer(x);"
+        "speed_up(layer); assert type(layer) is FastConv2d and torch.allclose(layer(x), y, atol=1e-6);"
+        "activation = nn.ReLU(); speed_up(activation); x.requires_grad_(); activation(x).sum().backward();"
+        "assert torch.equal(x.grad, (x > 0).float())"
+    )
+    for variables in ({"WGAN_NATIVE": "0"}, {"CC": "/nowhere/cc", "XDG_CACHE_HOME": str(tmp_path)}):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=os.environ | variables, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+
+@compiled
+@pytest.mark.parametrize("name", ["wgan", "wgan-gp", "sngan", "r3gan"])
+def test_training_by_the_new_ways_is_the_textbooks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """20 steps with Winograd's products wherever they fit and columns elsewhere, which no small shape would choose."""
+    used: set[str] = set()
+
+    def chosen(shape: Shape, threads: int) -> str:
+        fits = ways.winograd_fits(shape.kernel, shape.stride, shape.padding, shape.height, shape.width)
+        used.add("winograd" if fits else "columns")
+        return "winograd" if fits else "columns"
+
+    monkeypatch.setattr(choosing, "choose", chosen)
+    found = differences(*both(name, 20, LR.get(name, 1e-3)))
+    assert not too_far(found, 1e-5, 1e-4), found
+    assert used == {"winograd", "columns"}

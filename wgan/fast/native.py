@@ -1,0 +1,84 @@
+"""The maps of maps.c, compiled on this machine once.
+
+A C compiler (`cc`, or CC) makes them in about two seconds when they are first needed, and the cache keeps them. Without
+one, or with WGAN_NATIVE=0, `library` is None and convolutions are torch's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import os
+import shlex
+import subprocess
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+SOURCE = Path(__file__).with_name("maps.c")
+FLAGS = ["-O3", "-march=native", "-fopenmp", "-fPIC", "-shared"]
+# seconds that a compiler may take
+PATIENCE = 60
+# what each map takes: two pointers or three, then sizes
+POINTER, SIZE, FLAG = ctypes.c_void_p, ctypes.c_long, ctypes.c_int
+SIGNATURES: dict[str, list[type]] = {
+    "split": [POINTER, POINTER, SIZE, SIZE, SIZE, SIZE, FLAG],
+    "unsplit": [POINTER, POINTER, SIZE, SIZE, SIZE, SIZE, FLAG],
+    "merge": [POINTER, POINTER, SIZE, SIZE, SIZE, SIZE, FLAG],
+    "unmerge": [POINTER, POINTER, SIZE, SIZE, SIZE, SIZE, FLAG],
+    "kernels": [POINTER, POINTER, SIZE, SIZE, FLAG],
+    "unkernels": [POINTER, POINTER, SIZE, SIZE, FLAG],
+    "columns": [POINTER, POINTER, SIZE, SIZE, SIZE, SIZE, FLAG, FLAG, FLAG],
+    "uncolumns": [POINTER, POINTER, SIZE, SIZE, SIZE, SIZE, FLAG, FLAG, FLAG],
+    "masked": [POINTER, POINTER, POINTER, SIZE, ctypes.c_float],
+}
+
+
+def cache_folder() -> Path:
+    """Where what was measured and compiled for this machine is kept: XDG_CACHE_HOME/wgan, or ~/.cache/wgan."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wgan"
+
+
+@lru_cache(maxsize=1)
+def library() -> ctypes.CDLL | None:
+    """The compiled maps; None where there are none."""
+    if os.environ.get("WGAN_NATIVE") == "0" or not sys.platform.startswith("linux"):
+        return None
+    with contextlib.suppress(OSError, subprocess.SubprocessError, RuntimeError, AttributeError):
+        found = ctypes.CDLL(str(_compiled()))
+        for name, arguments in SIGNATURES.items():
+            for kind in ("float", "bf16"):
+                getattr(found, f"{name}_{kind}").argtypes = arguments
+        return found
+    return None
+
+
+def _compiled() -> Path:
+    """The library's file, made when it is not in the cache."""
+    compiler = shlex.split(os.environ.get("CC") or "cc")
+    # -march=native means this processor: its name is part of what decides
+    text = repr((compiler, FLAGS, processor(), torch.__version__)).encode() + SOURCE.read_bytes()
+    file = cache_folder() / f"maps-{hashlib.blake2b(text, digest_size=8).hexdigest()}.so"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        aside = file.with_name(f".{file.name}.{os.getpid()}")
+        command = [*compiler, *FLAGS, str(SOURCE), "-o", str(aside)]
+        try:
+            subprocess.run(command, check=True, timeout=PATIENCE, capture_output=True)
+            os.replace(aside, file)
+        finally:
+            aside.unlink(missing_ok=True)
+    return file
+
+
+@lru_cache(maxsize=1)
+def processor() -> str:
+    """The processor's name and what it can do, as far as the system tells."""
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        told = {line.split(":")[0].strip(): line.split(":", 1)[1].strip() for line in lines if ":" in line}
+        return f"{told.get('model name', '')} {told.get('flags', '')}"
+    return ""

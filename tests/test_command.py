@@ -13,11 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import wgan
 from wgan.cli import RunFlags, WatchFlags, main
 from wgan.data.grid import FAKE, REAL
+from wgan.devices import quickest_precision
 
 NETWORKS = ["--networks", 'dcgan(filters=4, critic_norm="none")']
 SMALL = ["--batch-size", "8", "--n-critic", "1", "--device", "cpu"]
@@ -214,7 +216,7 @@ def test_flags_reach_the_run(command: Command, tmp_path: Path) -> None:
         "lr_decay": "linear",
         "ema": 0.9,
         "dequantize": True,
-        "precision": "fp32",
+        "precision": quickest_precision(torch.device("cpu")),
         "allow_critic_batch_norm": False,
         "seed": 0,
     }

@@ -5,6 +5,8 @@ The line numbers are the paper's. Algorithm 1 of WGAN-GP (Gulrajani et al. 2017)
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -14,6 +16,7 @@ from wgan import seeds
 from wgan.data import Data
 from wgan.distributed import Share
 from wgan.objectives import one_power_iteration
+from wgan.optimizers import set_lr
 from wgan.run import Run
 from wgan.spans import span
 from wgan.state import State, generate, given, update_average
@@ -23,20 +26,27 @@ from wgan.watch import Losses
 WHOLE = Share()
 
 
-def update(run: Run, state: State, data: Data, device: torch.device, share: Share = WHOLE) -> Losses:
-    """One step: n_critic critic updates, then one generator update (WGAN, Algorithm 1, lines 2-11).
-
-    share: this process's part of each batch; the losses returned are of all parts, their samples of this one.
-    """
-    for optimizer, part in (
-        (state.critic_optimizer, run.critic_optimizer),
-        (state.generator_optimizer, run.generator_optimizer),
-    ):
-        for group in optimizer.param_groups:
-            group["lr"] = run.lr_at(state.step, part.lr)
+def iterate(run: Run, state: State, data: Data, device: torch.device, share: Share = WHOLE) -> Losses:
+    """n_critic critic updates, then one generator update (WGAN, Algorithm 1, lines 2-11), at the step sizes as set."""
     for t in range(run.n_critic_at(state.step)):
         losses = update_critic(run, state, data, device, t, share)
-    losses = replace(losses, generator=update_generator(run, state, data, device, share))
+    return replace(losses, generator=update_generator(run, state, data, device, share))
+
+
+Iterate = Callable[[Run, State, Data, torch.device, Share], Losses]
+
+
+def update(
+    run: Run, state: State, data: Data, device: torch.device, share: Share = WHOLE, iterate: Iterate = iterate
+) -> Losses:
+    """One step of a run: an iteration of Algorithm 1, with what the run's schedules say around it.
+
+    share: this process's part of each batch; the losses returned are of all parts, their samples of this one. iterate:
+    `wgan.graphs` has the same in one piece.
+    """
+    set_lr(state.critic_optimizer, run.lr_at(state.step, run.critic_optimizer.lr))
+    set_lr(state.generator_optimizer, run.lr_at(state.step, run.generator_optimizer.lr))
+    losses = iterate(run, state, data, device, share)
     if state.average is not None:
         update_average(state.average, state.generator, run.ema_at(state.step))
     state.step += 1
@@ -145,6 +155,24 @@ def real_batch(
     return x, batch.labels.to(device) if run.conditional and batch.labels is not None else None
 
 
-def precision(run: Run, device: torch.device) -> torch.autocast:
-    """Inside, the networks' arithmetic is as the run wants it."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=run.precision == "bf16")
+@contextmanager
+def precision(run: Run, device: torch.device) -> Iterator[None]:
+    """Inside, the networks' arithmetic is as the run wants it; with bf16, what stays fp32 may be TF32 on a GPU."""
+    low = run.precision == "bf16"
+    with tensor_cores(low, device), torch.autocast(device.type, torch.bfloat16, enabled=low):
+        yield
+
+
+@contextmanager
+def tensor_cores(allowed: bool, device: torch.device) -> Iterator[None]:
+    """Inside, float32 products on a GPU are TF32, of 10 bits, or not. Torch by itself lets convolutions be."""
+    if device.type != "cuda":
+        yield
+        return
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = products.allow_tf32, convolutions.allow_tf32
+    products.allow_tf32 = convolutions.allow_tf32 = allowed
+    try:
+        yield
+    finally:
+        products.allow_tf32, convolutions.allow_tf32 = before

@@ -91,8 +91,8 @@ class RunFlags:
     "decay of the generator's running average, 0 for none"
     dequantize: Annotated[bool | None, Parameter(negative="--no-dequantize")] = None
     "add U[0, 1/128) to images in [-1, 1]"
-    precision: Literal["fp32", "bf16"] | None = None
-    "of the networks' arithmetic"
+    precision: Literal["auto", "fp32", "bf16"] | None = None
+    "of the networks' arithmetic; auto: bf16 for images where the machine is quicker in it (auto)"
     allow_critic_batch_norm: bool | None = None
     "allow batch norm in a critic whose constraint looks at single samples"
 

@@ -23,8 +23,9 @@ def dry_run(run: Run, options: Options) -> list[str]:
     """
     device = find_device(options.device)
     data = load(run.data, size=run.size, root=options.data_root, allow_bad=options.allow_bad, quiet=options.quiet)
-    run = run.resolved(data)
-    state = start(run, data, device)
+    run = run.resolved(data, device)
+    # a faster way has fewer products than the layer asks for
+    state = start(run, data, device, fast=False)
     lines = [f"{name:<24}{value}" for name, value in to_fields(run).items()]
     z, x = torch.zeros(1, run.z_dim, device=device), torch.zeros(1, *data.shape, device=device)
     labels = [torch.zeros(1, dtype=torch.int64, device=device)] if run.conditional else []
@@ -33,7 +34,7 @@ def dry_run(run: Run, options: Options) -> list[str]:
         lines.append(
             f"{name:<24}{parameter_count(module):,} parameters, {work / 1e6:,.2f} million multiply-adds a sample"
         )
-    seconds = _seconds_per_step(run, state, data, device)
+    seconds = _seconds_per_step(run, start(run, data, device), data, device)
     lines.append(f"{'critic updates':<24}{run.n_critic} a step, {run.batch_size} real samples each")
     lines.append(
         f"{'cost':<24}{seconds:.3g} s a step on {device}, {duration(seconds * run.steps)} for {run.steps:,} steps"

@@ -58,5 +58,14 @@ class Adam:
         return torch.optim.Adam(parameters, lr=self.lr, betas=betas, eps=self.eps, fused=True)
 
 
+def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """The step size from now on; a tensor, which a captured step reads, is filled."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(lr)
+        else:
+            group["lr"] = lr
+
+
 Optimizer = RMSProp | Adam
 OPTIMIZERS: dict[str, type[RMSProp] | type[Adam]] = {"rmsprop": RMSProp, "adam": Adam}

@@ -14,7 +14,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from wgan.data import Data
+from wgan.devices import quickest_precision
 from wgan.errors import UserError, at_least, did_you_mean
 from wgan.networks import DCGAN, NETWORKS, Network, Points, ResNet
 from wgan.networks.checks import pyramid
@@ -23,6 +26,8 @@ from wgan.optimizers import OPTIMIZERS, Optimizer, RMSProp
 from wgan.parts import parse, parse_one, spell
 
 OBJECTIVE_PARTS: dict[str, Any] = {**PAIRINGS, **CONSTRAINTS}
+
+Precision = Literal["auto", "fp32", "bf16"]
 
 # an infinite toy distribution would fill any memory that it is asked to
 LARGEST_BATCH = 1 << 20
@@ -51,7 +56,8 @@ class Run:
     ema: decay of the generator's running average, which is then what is sampled; 0 turns it off. It ramps up:
         min(ema, (1 + step) / (10 + step)), so that early samples are not ruined by the first weights.
     dequantize: adds U[0, 1/128) to images in [-1, 1], as the WGAN-GP ResNet code does.
-    precision: "fp32", or "bf16" for the networks' arithmetic (weights and norms stay fp32).
+    precision: "fp32", or "bf16" for the networks' arithmetic (weights and norms stay fp32). "auto"
+        takes bf16 for images where the device has it natively and is quicker in it, else fp32.
     allow_critic_batch_norm: batch norm in a critic whose constraint looks at single samples, refused otherwise.
     seed: every random number follows from it.
     """
@@ -76,7 +82,7 @@ class Run:
     lr_decay: Literal["none", "linear"] = "none"
     ema: float = 0.0
     dequantize: bool = False
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "auto"
     allow_critic_batch_norm: bool = False
     seed: int = 0
 
@@ -131,8 +137,11 @@ class Run:
         """Decay of the running average at generator update `step` (from 0)."""
         return min(self.ema, (1 + step) / (10 + step))
 
-    def resolved(self, data: Data) -> Run:
-        """This run with its open choices made for `data`: networks, steps. Errors: what can't be run on this data."""
+    def resolved(self, data: Data, device: torch.device | None = None) -> Run:
+        """This run with its open choices made: networks and steps for `data`, and precision for `device`, when given.
+
+        Errors: UserError for what can't be run on this data.
+        """
         count = data.count
         if count is not None and self.batch_size > count:
             raise UserError(f"batch_size {self.batch_size} is larger than data '{data.name}' ({count} samples)")
@@ -141,7 +150,10 @@ class Run:
         if not self.steps and count is None:
             raise UserError(f"data '{data.name}' is infinite and has no epochs: give --steps")
         networks = self.networks or self._networks_for(data)
-        return replace(self, networks=networks, steps=self.steps or self._steps_in(count or 0))
+        precision: Precision = self.precision
+        if precision == "auto" and device is not None:
+            precision = quickest_precision(device) if len(data.shape) == 3 else "fp32"
+        return replace(self, networks=networks, steps=self.steps or self._steps_in(count or 0), precision=precision)
 
     def _networks_for(self, data: Data) -> Network:
         if len(data.shape) == 1:
@@ -171,7 +183,7 @@ class Run:
 
 # told as text in flags and in run.toml
 PART_FIELDS = ("networks", "objective", "critic_optimizer", "generator_optimizer")
-CHOICES = {"constrain": ("after", "before"), "lr_decay": ("none", "linear"), "precision": ("fp32", "bf16")}
+CHOICES = {"constrain": ("after", "before"), "lr_decay": ("none", "linear"), "precision": ("auto", "fp32", "bf16")}
 
 
 def _whole_at_least(low: int, name: str, value: object) -> None:

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -42,10 +43,36 @@ def scope(seed: int, purpose: str, *position: int) -> Iterator[None]:
 def _start_all(seed: int) -> None:
     """What torch.manual_seed does, for the devices in use; that one takes 2 ms a call on a machine without a GPU."""
     torch.default_generator.manual_seed(seed)
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    # a step that is being captured can't seed the GPU
+    if torch.cuda.is_initialized() and not torch.cuda.is_current_stream_capturing():  # type: ignore[no-untyped-call]
         torch.cuda.manual_seed_all(seed)
     if torch.backends.mps.is_available():
         torch.mps.manual_seed(seed)
+
+
+class Numbers(Protocol):
+    """Where else a draw has its numbers from: float32, of any device, one shape after another."""
+
+    def uniform(self, *shape: int) -> Tensor: ...
+    def normal(self, *shape: int) -> Tensor: ...
+
+
+# of (seed, purpose, position)
+Feeding = Callable[[int, str, tuple[int, ...]], Numbers]
+_feeding: Feeding | None = None
+
+
+@contextmanager
+def fed_by(feeding: Feeding) -> Iterator[None]:
+    """Inside, draws have their numbers from `feeding`: those of a step that is captured once and replayed lie in one
+    place on the device.
+    """
+    global _feeding
+    before, _feeding = _feeding, feeding
+    try:
+        yield
+    finally:
+        _feeding = before
 
 
 @dataclass(frozen=True)
@@ -53,7 +80,8 @@ class Draw:
     """Random numbers of one update, float32 on `device` (the protocol `wgan.objectives.Draw`).
 
     rows, batch: the numbers are those of a batch of `batch` rows, of which `rows` are given; None: all that are asked.
-    whole: gives the real samples of all rows; None where those at hand are all.
+    whole: gives the real samples of all rows; None where those at hand are all. fed: gives the numbers in the place of
+    `source`.
     """
 
     source: torch.Generator
@@ -61,14 +89,17 @@ class Draw:
     rows: slice | None = None
     batch: int = 0
     whole: Callable[[], Tensor] | None = None
+    fed: Numbers | None = None
 
     def uniform(self, *shape: int) -> Tensor:
         """Independent numbers from U[0, 1), shape as given."""
-        return self._taken(torch.rand(*self._whole(shape), generator=self.source))
+        shape = self._whole(shape)
+        return self._taken(self.fed.uniform(*shape) if self.fed else torch.rand(*shape, generator=self.source))
 
     def normal(self, *shape: int) -> Tensor:
         """Independent numbers from N(0, 1), shape as given."""
-        return self._taken(torch.randn(*self._whole(shape), generator=self.source))
+        shape = self._whole(shape)
+        return self._taken(self.fed.normal(*shape) if self.fed else torch.randn(*shape, generator=self.source))
 
     def spread(self, real: Tensor) -> Tensor:
         """The standard deviation (biased) of all numbers of the whole batch that `real` [n, ...] are rows of."""
@@ -93,4 +124,5 @@ def draw(
     whole: Callable[[], Tensor] | None = None,
 ) -> Draw:
     """The numbers at (seed, purpose, position), delivered on `device`; with `rows` those of these rows of `batch`."""
-    return Draw(generator(seed, purpose, *position), device, rows, batch, whole)
+    fed = _feeding(seed, purpose, position) if _feeding else None
+    return Draw(generator(seed, purpose, *position), device, rows, batch, whole, fed)

@@ -6,15 +6,18 @@ from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from wgan.algorithm import update
 from wgan.data import load
-from wgan.devices import find_device
+from wgan.devices import find_device, keep_memory
 from wgan.distributed import Share, any_number, connect, first_alone, from_first, local_device, share_batch_norms
 from wgan.errors import Stopped, UserError
+from wgan.graphs import fastest, resident
 from wgan.heldout import open_held_out
 from wgan.record import Record
-from wgan.run import Run
+from wgan.results import read_toml
+from wgan.run import Precision, Run
 from wgan.signals import StopSignals
 from wgan.state import State, start
 from wgan.watch import Metrics, Options, measure
@@ -39,9 +42,10 @@ def steps(
     if not share.first:
         # one process writes, speaks and measures
         out, options = None, replace(options, quiet=True, held_out="none", evaluate_every=0, log_every=NEVER)
+    run = replace(run, precision=from_first(share, settled_precision(run, out)))
     with first_alone(share):
         data = load(run.data, size=run.size, root=options.data_root, allow_bad=options.allow_bad, quiet=options.quiet)
-        run = run.resolved(data)
+        run = run.resolved(data, device)
         check_share(run, share)
         held = open_held_out(
             options.held_out, run, data, root=options.data_root, allow_bad=options.allow_bad, quiet=options.quiet
@@ -54,6 +58,7 @@ def steps(
         # before the folder is made: what can't be run leaves nothing behind
         state = start(run, data, device)
         record = Record(run, data, device, out, options)
+    keep_memory(device)
     with record:
         record.resume(state)
         tensors, counters = from_first(share, (state.tensors(), {"step": state.step, "images": state.images}))
@@ -61,8 +66,9 @@ def steps(
             state.load(tensors, counters)
         for network in (state.critic, state.generator):
             share_batch_norms(network, share)
+        source, iterate = resident(data, device), fastest(run, state, device, share, record.reporter.warn)
         while state.step < run.steps:
-            losses = update(run, state, data, device, share)
+            losses = update(run, state, source, device, share, iterate)
             check = held is not None and due(options.heldout_every, state.step, run.steps)
             evaluate = scores is not None and due(options.evaluate_every, state.step, run.steps)
             log = check or evaluate or due(options.log_every, state.step, run.steps)
@@ -82,6 +88,17 @@ def steps(
             except GeneratorExit:
                 record.save(state)
                 raise
+
+
+def settled_precision(run: Run, out: str | Path | None) -> Precision:
+    """The run's precision; where that is open, the one that the folder's run was begun in."""
+    file = None if out is None else Path(out) / "run.toml"
+    if run.precision == "auto" and file is not None and file.exists():
+        fields = read_toml(file).get("run")
+        begun = fields.get("precision") if isinstance(fields, dict) else None
+        if begun in ("fp32", "bf16"):
+            return cast(Precision, begun)
+    return run.precision
 
 
 def check_share(run: Run, share: Share) -> None:

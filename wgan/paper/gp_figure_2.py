@@ -44,7 +44,7 @@ def runs(seed: int, scale: Scale) -> dict[str, Job]:
     if full:
         rules += [("lsgan", Objective(least_squares), rms, 1, "batch", 0)]
         rules += [("clip", Objective(wasserstein, Clip(0.01)), RMSProp(5e-5), 5, "batch", 0)]
-    run = Run(data=scale.data("photographs"), size=size, batch_size=size, seed=seed)
+    run = Run(data=scale.data("photographs"), size=size, batch_size=size, precision="fp32", seed=seed)
     job = partial(images.trained, points=2, shown=7, metrics=("frechet",), features="" if full else "cifar10")
     jobs: dict[str, Job] = {}
     for rule, objective, optimizer, n_critic, norm, steps in rules:

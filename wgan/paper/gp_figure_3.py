@@ -37,7 +37,7 @@ METHODS = {
 
 def runs(seed: int, scale: Scale) -> dict[str, Job]:
     batch, steps, filters, lr = (64, 200_000, 64, 1e-4) if scale.full else (32, 240, 16, 1e-3)
-    run = Run(data="cifar10", batch_size=batch, steps=steps, seed=seed)
+    run = Run(data="cifar10", batch_size=batch, steps=steps, precision="fp32", seed=seed)
     adam, rms, normed = Adam(lr, 0.5, 0.9), RMSProp(lr), DCGAN(filters)
     gp = replace(run, networks=DCGAN(filters, critic_norm="none"))
     gp = replace(gp, objective=Objective(wasserstein, GradientPenalty(10.0)))

@@ -46,7 +46,11 @@ ROWS = {
 def runs(seed: int, scale: Scale) -> dict[str, Job]:
     score = partial(images.trained, points=4, metrics=("classifier_score",), features="inception", n=50_000)
     return {
-        row: partial(score, preset("wgan-gp-resnet", data="cifar10", seed=seed, conditional=row == "supervised"), scale)
+        row: partial(
+            score,
+            preset("wgan-gp-resnet", data="cifar10", precision="fp32", seed=seed, conditional=row == "supervised"),
+            scale,
+        )
         for row in ROWS
     }
 

@@ -36,8 +36,8 @@ from wgan.watch import Options
 def setting(scale: Scale, seed: int, steps: int) -> Run:
     """CIFAR-10 in batches of 32; at full scale photographs of 64x64 in batches of 64 for 100,000 steps."""
     if scale.full:
-        return Run(data=scale.data("photographs"), size=64, steps=100_000, seed=seed)
-    return Run(data="cifar10", batch_size=32, steps=steps, seed=seed)
+        return Run(data=scale.data("photographs"), size=64, steps=100_000, precision="fp32", seed=seed)
+    return Run(data="cifar10", batch_size=32, steps=steps, precision="fp32", seed=seed)
 
 
 def wgan(run: Run, networks: Network, lr: float) -> Run:

@@ -17,7 +17,7 @@ def bench(
     networks: str | None = None,
     batch_size: Whole | None = None,
     n_critic: Whole | None = None,
-    precision: Literal["fp32", "bf16"] | None = None,
+    precision: Literal["auto", "fp32", "bf16"] | None = None,
     repeats: Whole = 5,
     no_textbook: bool = False,
     device: str = "auto",
@@ -42,7 +42,7 @@ def bench(
     n_critic
         critic updates before each generator update
     precision
-        of the networks' arithmetic
+        of the networks' arithmetic, as for wgan train (auto)
     repeats
         timed steps of each, in turn (5)
     no_textbook

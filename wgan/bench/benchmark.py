@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import importlib.util
 import statistics
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from wgan.algorithm import update
+from wgan.algorithm import WHOLE, update
 from wgan.bench.ceilings import copy, matmul, waiting
+from wgan.bench.opponent import Opponent, opponent
 from wgan.bench.traffic import Counter, peak_memory
-from wgan.data import load
+from wgan.data import Data, load
 from wgan.data.cache import progress
-from wgan.devices import find_device
-from wgan.errors import UserError, at_least
+from wgan.devices import find_device, keep_memory
+from wgan.errors import at_least
+from wgan.graphs import WARM_UP, fastest, resident
 from wgan.run import Run
 from wgan.spans import measured
 from wgan.state import start
-
-# where the textbook loop is: in a clone of the repository, and in the installed package
-TEXTBOOK = (Path(__file__).parents[2] / "benchmarks" / "textbook.py", Path(__file__).parent / "textbook.py")
 
 
 @dataclass(frozen=True)
@@ -115,48 +112,47 @@ def bench(
     data_root: Path | None = None,
     quiet: bool = True,
 ) -> Benchmark:
-    """Measure `run` on this machine. Nothing is written.
+    """Measure `run` on this machine. Nothing is written, but for what is remembered of which kernels are quick.
 
-    repeats: timed steps of each. textbook: time the textbook loop too, where it has the run (wasserstein with clip or
-    gp, no labels). Errors: UserError for what can't be run, as training would raise.
+    repeats: timed steps of each. textbook: time the textbook loop too, where it has the run (the presets' pairings and
+    constraints, no labels), in a process of its own. Errors: UserError for what can't be run, as training would raise.
     """
     at_least(1, "repeats", repeats)
     where = find_device(device)
     data = load(run.data, size=run.size, root=data_root, quiet=quiet)
-    run = run.resolved(data)
-    state = start(run, data, where)
+    run = run.resolved(data, where)
     wait = waiting(where)
-
-    def step() -> None:
-        update(run, state, data, where)
-
     with progress("benchmark", 2 * repeats + 4, quiet) as advance:
-        # the first step also warms up: kernels are chosen, memory is taken
-        step()
+        operations, traffic = _counted(run, data, where)
         advance(1)
+        keep_memory(where)
+        state = start(run, data, where)
+        source, iterate = resident(data, where), fastest(run, state, where, WHOLE)
+
+        def step() -> float:
+            wait()
+            begin = time.perf_counter()
+            update(run, state, source, where, WHOLE, iterate)
+            wait()
+            return time.perf_counter() - begin
+
+        # the first steps also warm up: kernels are chosen, memory is taken, on a GPU a graph is made
+        for _ in range(WARM_UP + 2 if where.type == "cuda" else 2):
+            step()
         memory = peak_memory(where)
-        other = _textbook(run, data, where) if textbook else None
-        contestants: list[Callable[[], object]] = [step] if other is None else [step, other]
-        if other is not None:
-            other()
         advance(1)
-        times = _in_turn(contestants, repeats, wait, advance)
-        counted = replace(run, precision="fp32")
-        plain = start(counted, data, where)
-        with Counter() as counter:
-            update(counted, plain, data, where)
-        advance(1)
+        mine, theirs = _in_turn(step, opponent(run, where, data_root) if textbook else None, repeats, advance)
         with measured(wait) as parts:
             begin = time.perf_counter()
             for _ in range(repeats):
-                step()
+                # not as one graph, whose parts can't be told apart
+                update(run, state, source, where)
             wait()
             total = time.perf_counter() - begin
-        advance(1)
+        advance(2)
     parts = {name: spent / repeats for name, spent in parts.items()}
     parts["other"] = max(0.0, total / repeats - sum(parts.values()))
     fp32, bf16 = (matmul(where, dtype) for dtype in (torch.float32, torch.bfloat16))
-    mine, theirs = times[0], times[1] if len(times) > 1 else None
     median = statistics.median(mine)
     return Benchmark(
         data=data.name,
@@ -168,51 +164,42 @@ def bench(
         repeats=repeats,
         seconds_per_step=median,
         seconds_range=(min(mine), max(mine)),
-        textbook_seconds=None if theirs is None else statistics.median(theirs),
-        textbook_range=None if theirs is None else (min(theirs), max(theirs)),
-        ratio_to_textbook=None if theirs is None else statistics.median(theirs) / median,
+        textbook_seconds=statistics.median(theirs) if theirs else None,
+        textbook_range=(min(theirs), max(theirs)) if theirs else None,
+        ratio_to_textbook=statistics.median(theirs) / median if theirs else None,
         images_per_second=run.batch_size * run.n_critic / median,
         parts=parts,
-        operations=counter.operations,
-        bytes=counter.bytes,
+        operations=operations,
+        bytes=traffic,
         matmul_fp32=fp32,
         matmul_bf16=bf16,
         copy=copy(where),
-        ceiling_share=counter.operations / median / (bf16 if run.precision == "bf16" else fp32),
+        ceiling_share=operations / median / (bf16 if run.precision == "bf16" else fp32),
         peak_memory_bytes=memory,
     )
 
 
+def _counted(run: Run, data: Data, device: torch.device) -> tuple[int, int]:
+    """Operations and bytes of a step of the networks as they are written, without any faster way."""
+    plain = replace(run, precision="fp32")
+    state = start(plain, data, device, fast=False)
+    with Counter() as counter:
+        update(plain, state, data, device)
+    return counter.operations, counter.bytes
+
+
 def _in_turn(
-    contestants: Sequence[Callable[[], object]], repeats: int, wait: Callable[[], None], advance: Callable[[int], None]
-) -> list[list[float]]:
-    """Seconds of each contestant's steps, one after the other, so that the machine's moods are shared."""
-    found: list[list[float]] = [[] for _ in contestants]
-    for _ in range(repeats):
-        for times, contestant in zip(found, contestants, strict=True):
-            wait()
-            begin = time.perf_counter()
-            contestant()
-            wait()
-            times.append(time.perf_counter() - begin)
-        advance(2)
-    return found
-
-
-def _textbook(run: Run, data: Any, device: torch.device) -> Callable[[], object] | None:
-    """A step of the textbook loop; None where it has no such run."""
-    file = next((path for path in TEXTBOOK if path.exists()), None)
-    if file is None:
-        return None
-    module = sys.modules.get("wgan_textbook")
-    if module is None:
-        specification = importlib.util.spec_from_file_location("wgan_textbook", file)
-        if specification is None or specification.loader is None:
-            raise UserError(f"{file} can't be read")
-        module = importlib.util.module_from_spec(specification)
-        specification.loader.exec_module(module)
-        sys.modules["wgan_textbook"] = module
-    if not module.has(run):
-        return None
-    step: Callable[[], object] = module.Textbook(run, data, device).step
-    return step
+    step: Callable[[], float], other: Opponent | None, repeats: int, advance: Callable[[int], None]
+) -> tuple[list[float], list[float]]:
+    """Seconds of each loop's steps, one after the other, so that the machine's moods are shared."""
+    if other is None:
+        return [step() for _ in range(repeats)], []
+    mine, theirs = list[float](), list[float]()
+    with other:
+        for _ in range(2):
+            other.step()
+        for _ in range(repeats):
+            mine.append(step())
+            theirs.append(other.step())
+            advance(2)
+    return mine, theirs

@@ -122,7 +122,7 @@ def test_each_map_and_its_adjoint() -> None:
         there = linear(x.detach())
         y = random(*there.shape, seed=3, grad=False)
         left, right = (there * y).sum(), (x * linear.adjoint(y)).sum()
-        assert float((left - right).abs()) < 1e-4 * float(there.norm() * y.norm()), linear
+        assert float((left - right).abs().detach()) < 1e-4 * float(there.norm() * y.norm()), linear
         assert type(linear.adjoint.adjoint) is type(linear)
         if not isinstance(linear, maps.Kernels):
             low = linear(x.detach().bfloat16())

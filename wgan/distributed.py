@@ -18,6 +18,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.rendezvous import rendezvous
+from torch.nn.functional import batch_norm
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from wgan.errors import Lost, UserError
@@ -178,6 +179,72 @@ class Sum(torch.autograd.Function):
         return found
 
 
+class Normalise(torch.autograd.Function):
+    """x [n, c, ...] by the mean and the variance of all processes' rows -> y and, without a gradient, these and the
+    count. Torch's own kernels do what visits memory; differentiated twice, it is `normalised`.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        _, mean, inverse = torch.native_batch_norm(x, None, None, None, None, True, 0.0, eps)
+        count = x.numel() // x.shape[1]
+        # sums in float64: means of squares less squares of means lose digits
+        mine, variance = mean.double(), inverse.double().pow(-2) - eps
+        sums = torch.cat([mine * count, (variance + mine.square()) * count, mine.new_tensor([count])])
+        with telling():
+            dist.all_reduce(sums)
+        total = sums[-1]
+        means, squares = (sums[:-1] / total).chunk(2)
+        shared = (squares - means.square()).clamp_min(0)
+        mean, variance = means.to(mean.dtype), shared.to(mean.dtype)
+        y = batch_norm(x, mean, variance, weight, bias, False, 0.0, eps)
+        ctx.save_for_backward(x, weight, bias, mean, variance, total)
+        ctx.eps = eps
+        ctx.mark_non_differentiable(mean, variance, total)
+        return y, mean, variance, total.to(mean.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, *rest: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, bias, mean, variance, total = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            given = [t for t in (x, weight, bias) if t is not None and t.requires_grad]
+            found = iter(torch.autograd.grad(normalised(x, weight, bias, ctx.eps), given, gradient, create_graph=True))
+            return *(next(found) if t is not None and t.requires_grad else None for t in (x, weight, bias)), None
+        # as if mean and variance were given: then for those, which all rows have in common
+        fixed, along, offset = torch.ops.aten.native_batch_norm_backward(
+            gradient, x, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
+        )
+        sums = torch.cat([along, offset]).double()
+        with telling():
+            dist.all_reduce(sums)
+        slope, level = (sums / total).to(mean.dtype).chunk(2)
+        inverse = (variance + ctx.eps).rsqrt()
+        scale = inverse if weight is None else inverse * weight
+        shape = [1, -1, *[1] * (x.ndim - 2)]
+        of_x, rest_of_it = scale * slope * inverse, scale * (level - slope * inverse * mean)
+        change = torch.addcmul(rest_of_it.to(x.dtype).view(shape), x, of_x.to(x.dtype).view(shape))
+        needs = ctx.needs_input_grad
+        return fixed.sub_(change), along if needs[1] else None, offset if needs[2] else None, None
+
+
+def normalised(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+    """The same in operations that can be differentiated to any order."""
+    shape = [1, -1, *[1] * (x.ndim - 2)]
+    over = [axis for axis in range(x.ndim) if axis != 1]
+    wide = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+    count = wide.new_tensor([wide.numel() // wide.shape[1]])
+    sums: Tensor = Sum.apply(torch.cat([wide.sum(over), count]))  # type: ignore[no-untyped-call]
+    total = sums[-1].detach()
+    centred = wide - (sums[:-1] / total).view(shape)
+    squares: Tensor = Sum.apply(centred.square().sum(over))  # type: ignore[no-untyped-call]
+    y = centred * (squares / total + eps).rsqrt().view(shape)
+    if weight is not None and bias is not None:
+        y = y * weight.view(shape) + bias.view(shape)
+    return y.to(x.dtype)
+
+
 class SharedBatchNorm(_BatchNorm):
     """Batch norm whose statistics are of the rows of all processes. Takes over the tensors of the layer it replaces."""
 
@@ -195,21 +262,10 @@ class SharedBatchNorm(_BatchNorm):
         if not self.training and self.track_running_stats:
             evaluated: Tensor = super().forward(x)
             return evaluated
-        shape = [1, -1, *[1] * (x.ndim - 2)]
-        over = [axis for axis in range(x.ndim) if axis != 1]
-        wide = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
-        count = wide.new_tensor([wide.numel() // wide.shape[1]])
-        sums: Tensor = Sum.apply(torch.cat([wide.sum(over), count]))  # type: ignore[no-untyped-call]
-        total = sums[-1].detach()
-        mean = sums[:-1] / total
-        centred = wide - mean.view(shape)
-        squares: Tensor = Sum.apply(centred.square().sum(over))  # type: ignore[no-untyped-call]
-        variance = squares / total
-        self._remember(mean.detach(), variance.detach() * total / (total - 1).clamp_min(1))
-        y = centred * (variance + self.eps).rsqrt().view(shape)
-        if self.affine:
-            y = y * self.weight.view(shape) + self.bias.view(shape)
-        return y.to(x.dtype)
+        y, mean, variance, count = Normalise.apply(x, self.weight, self.bias, self.eps)  # type: ignore[no-untyped-call]
+        self._remember(mean, variance * count / (count - 1).clamp_min(1))
+        normed: Tensor = y
+        return normed
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor) -> None:

@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -114,12 +114,18 @@ def choose(shape: Shape, threads: int) -> str:
     if os.environ.get("WGAN_TUNING") == "0":
         return fixed
     key = f"{threads} threads {' '.join(map(str, shape))}"
-    known = _read()
-    if known.get(key) not in table:
-        known = _read() | {key: _quickest(shape)}
-        if not _write(known):
-            return fixed
-    return known[key]
+    known = _read().get(key)
+    if known in table:
+        return known
+    try:
+        with _alone():
+            # another process may have measured it meanwhile: all of them take what the first one found
+            if (known := _read().get(key)) not in table:
+                known = _quickest(shape)
+                _write(_read() | {key: known})
+    except OSError:
+        return fixed
+    return known
 
 
 def candidates(shape: Shape) -> list[str]:
@@ -181,14 +187,20 @@ def _read() -> dict[str, str]:
     return {}
 
 
-def _write(known: dict[str, str]) -> bool:
-    """Whether it could be remembered."""
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Inside, no other process measures. Errors: OSError where nothing can be remembered."""
+    import fcntl
+
+    file = cache_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with open(file.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _write(known: dict[str, str]) -> None:
     file = cache_file()
     aside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(json.dumps(known, indent=0), encoding="utf-8")
-        os.replace(aside, file)
-    except OSError:
-        return False
-    return True
+    aside.write_text(json.dumps(known, indent=0), encoding="utf-8")
+    os.replace(aside, file)

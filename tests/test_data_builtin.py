@@ -35,7 +35,7 @@ def test_digits_equal_scikit_learns() -> None:
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_the_digits_and_their_licence_and_the_textbook(tmp_path: Path) -> None:
+def test_the_wheel_holds_the_digits_and_their_licence_and_the_textbook_and_the_maps(tmp_path: Path) -> None:
     pytest.importorskip("hatchling", reason="needs hatchling to build the wheel without network")
     repository = Path(__file__).parents[1]
     subprocess.run(
@@ -45,7 +45,7 @@ def test_the_wheel_holds_the_digits_and_their_licence_and_the_textbook(tmp_path:
         capture_output=True,
     )
     names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
-    assert "wgan/bench/textbook.py" in names
+    assert {"wgan/bench/textbook.py", "wgan/fast/maps.c"} <= set(names)
     assert {"wgan/data/digits.npz", "wgan/data/DIGITS.md"} <= set(names)
 
 

@@ -222,3 +222,12 @@ def test_a_signal_before_the_first_step_ends_at_once() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         early()
+
+
+def test_a_folder_goes_on_in_its_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Moved to a machine that is quicker in another one, a run whose precision was left open stays what it was."""
+    run = tiny("wgan", precision="auto")
+    for here, last in (("fp32", 2), ("bf16", None)):
+        monkeypatch.setattr("wgan.run.quickest_precision", lambda device, here=here: here)
+        train_to(run, tmp_path / "run", last)
+    assert saved(tmp_path / "run") == (5, train_to(tiny("wgan", precision="fp32"))[0])

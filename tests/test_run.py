@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import wgan
 from wgan.data import Images, Points, load
+from wgan.devices import quickest_precision
 from wgan.errors import UserError
 from wgan.networks import DCGAN
 from wgan.networks import Points as PointNetworks
@@ -227,3 +228,29 @@ def test_ema_ramps_up() -> None:
     assert run.ema_at(0) == pytest.approx(0.1)
     assert run.ema_at(10_000) == 0.99
     assert all(run.ema_at(step) <= run.ema_at(step + 1) for step in range(2000))
+
+
+def test_precision_auto_is_of_the_machine_and_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    for found in ("bf16", "fp32"):
+        monkeypatch.setattr("wgan.run.quickest_precision", lambda device, found=found: found)
+        assert Run(steps=1).resolved(images(), cpu).precision == found
+        assert Run(steps=1, precision="fp32").resolved(images(), cpu).precision == "fp32"
+        assert Run(data="8gaussians", steps=1).resolved(load("8gaussians"), cpu).precision == "fp32"
+        assert Run(steps=1).resolved(images()).precision == "auto"
+
+
+def test_the_quicker_precision_is_native(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    for fp32, wanted in ((3.0, "bf16"), (1.1, "fp32")):
+        quickest_precision.cache_clear()
+        times = {torch.float32: fp32, torch.bfloat16: 1.0}
+        monkeypatch.setattr("wgan.devices._seconds", lambda dtype, times=times: times[dtype])
+        assert quickest_precision(cpu) == wanted
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported", "_is_arm_bf16_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: False, raising=False)
+    quickest_precision.cache_clear()
+    monkeypatch.setattr("wgan.devices._seconds", lambda dtype: pytest.fail("measured what is not there"))
+    assert quickest_precision(cpu) == "fp32"
+    quickest_precision.cache_clear()

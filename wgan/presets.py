@@ -161,6 +161,21 @@ PRESETS: dict[str, Preset] = {
             steps=100_000,
         ),
     ),
+    "quick": Preset(
+        "docs/performance.md: the best that we found for 30 CPU minutes of CIFAR-10; WGAN-GP with one critic step",
+        "to see in half an hour what a data set gives",
+        Run(
+            networks=DCGAN(filters=32, critic_norm="none"),
+            objective=Objective(wasserstein, GradientPenalty(10.0)),
+            critic_optimizer=Adam(4e-4, 0.0, 0.9),
+            generator_optimizer=Adam(2e-4, 0.0, 0.9),
+            z_dim=128,
+            n_critic=1,
+            lr_decay="linear",
+            ema=0.999,
+            steps=16_000,
+        ),
+    ),
     "gan": Preset(
         "Radford et al. 2016 (DCGAN), the baseline of both WGAN papers: -log D trick",
         "as the control, never first",

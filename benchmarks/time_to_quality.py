@@ -246,12 +246,12 @@ def pairs(curves: Sequence[Curve]) -> list[tuple[Curve, Curve]]:
 
 
 def compared(name: str, both: Sequence[tuple[Curve, Curve]]) -> list[str]:
-    """The cells of a recipe's row: both loops at the last time that all runs have, and who was there when.
+    """The cells of a recipe's row: both loops at the last time that all textbook runs have, and who was there when.
 
     The same rule for both loops says when a curve first reaches the value that the textbook has in the end: where its
     curve isn't steady, the textbook reached it before the end.
     """
-    end = min(float(curve.minutes[-1]) for pair in both for curve in pair)
+    end = min(float(textbook.minutes[-1]) for textbook, _ in both)
     last = [textbook.at(end) for textbook, _ in both]
     own, our = ([pair[i].reaches(value) for pair, value in zip(both, last, strict=True)] for i in (0, 1))
     ratios = [a / b if 0 < b < math.inf else math.nan for a, b in zip(own, our, strict=True)]

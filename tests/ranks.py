@@ -54,6 +54,7 @@ def runs() -> dict[str, Run]:
         "relativistic": tiny("r3gan", networks=plain, objective=Objective(relativistic), generator_batch_size=12),
         "dequantized": tiny("wgan-gp-resnet", networks=plain),
         "points": tiny("wgan-gp", data="8gaussians", networks=POINTS, batch_size=10),
+        "bf16 norm": tiny("wgan", precision="bf16"),
     }
     return {name: smooth(run) for name, run in found.items()}
 

@@ -66,8 +66,10 @@ def test_processes_train_what_one_does(alone: dict[str, Any], together: list[dic
     for found in together:
         for name, (weights, losses) in found.items():
             assert len(losses) == ranks.STEPS
-            assert apart(weights, alone[name][0]) < 1e-5, name
-            assert losses_apart(losses, alone[name][1]) < 1e-4, name
+            # bf16 keeps 8 bits of a sum, in whatever order
+            low = name.startswith("bf16")
+            assert apart(weights, alone[name][0]) < (0.05 if low else 1e-5), name
+            assert losses_apart(losses, alone[name][1]) < (0.05 if low else 1e-4), name
             # the same bits on every rank: they would drift apart otherwise
             assert bits(weights) == bits(together[0][name][0]), name
 

@@ -188,7 +188,9 @@ class Normalise(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        _, mean, inverse = torch.native_batch_norm(x, None, None, None, None, True, 0.0, eps)
+        # float32, so that its statistics are too where x is of less
+        one = x.new_ones(x.shape[1], dtype=torch.promote_types(x.dtype, torch.float32))
+        _, mean, inverse = torch.native_batch_norm(x, one, one, None, None, True, 0.0, eps)
         count = x.numel() // x.shape[1]
         # sums in float64: means of squares less squares of means lose digits
         mine, variance = mean.double(), inverse.double().pow(-2) - eps
@@ -199,7 +201,8 @@ class Normalise(torch.autograd.Function):
         means, squares = (sums[:-1] / total).chunk(2)
         shared = (squares - means.square()).clamp_min(0)
         mean, variance = means.to(mean.dtype), shared.to(mean.dtype)
-        y = batch_norm(x, mean, variance, weight, bias, False, 0.0, eps)
+        scale, offset = one if weight is None else weight, torch.zeros_like(one) if bias is None else bias
+        y = batch_norm(x, mean, variance, scale, offset, False, 0.0, eps)
         ctx.save_for_backward(x, weight, bias, mean, variance, total)
         ctx.eps = eps
         ctx.mark_non_differentiable(mean, variance, total)
@@ -213,15 +216,16 @@ class Normalise(torch.autograd.Function):
             found = iter(torch.autograd.grad(normalised(x, weight, bias, ctx.eps), given, gradient, create_graph=True))
             return *(next(found) if t is not None and t.requires_grad else None for t in (x, weight, bias)), None
         # as if mean and variance were given: then for those, which all rows have in common
+        scale = torch.ones_like(mean) if weight is None else weight
         fixed, along, offset = torch.ops.aten.native_batch_norm_backward(
-            gradient, x, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
+            gradient, x, scale, mean, variance, None, None, False, ctx.eps, [True] * 3
         )
         sums = torch.cat([along, offset]).double()
         with telling():
             dist.all_reduce(sums)
         slope, level = (sums / total).to(mean.dtype).chunk(2)
         inverse = (variance + ctx.eps).rsqrt()
-        scale = inverse if weight is None else inverse * weight
+        scale = inverse * scale
         shape = [1, -1, *[1] * (x.ndim - 2)]
         of_x, rest_of_it = scale * slope * inverse, scale * (level - slope * inverse * mean)
         change = torch.addcmul(rest_of_it.to(x.dtype).view(shape), x, of_x.to(x.dtype).view(shape))

@@ -368,6 +368,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Stopped as stopped:
         if speaks():
             print(f"wgan: {stopped}", file=sys.stderr)
+        leave(128 + stopped.signal)
         sys.exit(128 + stopped.signal)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -380,6 +381,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # the reader of our output has gone
         sys.stderr.close()
         sys.exit(141)
+    else:
+        leave(0)
+
+
+def leave(code: int) -> None:
+    """End the process at once where it is one of several (`wgan.distributed.end`)."""
+    if (distributed := sys.modules.get("wgan.distributed")) is not None:
+        distributed.end(code)
 
 
 def speaks() -> bool:

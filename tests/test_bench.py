@@ -168,3 +168,9 @@ def test_speed_is_not_grossly_lost() -> None:
         torch.set_num_threads(before)
     assert found.ratio_to_textbook is not None
     assert found.ratio_to_textbook > (1.1 if quick else 0.5), found.lines()
+
+
+def test_a_textbook_that_stops_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(UserError, match="--no-textbook"):
+        bench(SMALL, repeats=1)

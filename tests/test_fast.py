@@ -174,6 +174,36 @@ def test_layers_that_become_one() -> None:
             torch.testing.assert_close(fast(x), network(x), rtol=1e-4, atol=1e-5)
 
 
+def test_layers_that_something_else_holds_do_their_own() -> None:
+    """One mean for two places, a convolution that is called by itself, a Sequential of one's own."""
+    half = nn.AvgPool2d(2)
+
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.AvgPool2d(2))
+            self.first = self.body[0]
+
+        def forward(self, x: Tensor) -> Tensor:
+            both: Tensor = self.body(self.first(x))
+            return both
+
+    class Around(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            whole, small = self[0](x), self[1](x)
+            return torch.cat([whole.flatten(), small.flatten()])
+
+    for network in (
+        nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), half, nn.Conv2d(3, 3, 1), half),
+        Twice(),
+        Around(nn.Conv2d(3, 3, 3, padding=1), nn.AvgPool2d(2)),
+    ):
+        x = random(2, 3, 8, 8, grad=False)
+        expected = network(x)
+        speed_up(network)
+        torch.testing.assert_close(network(x), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_layers_that_stay() -> None:
     class Own(nn.Conv2d):
         pass
@@ -290,7 +320,10 @@ def test_a_choice_is_measured_once_and_remembered(monkeypatch: pytest.MonkeyPatc
     assert len(asked) == 4, "other threads are another machine"
 
 
-@pytest.mark.parametrize("damage", ["not json", "[]", json.dumps({"x": 1})])
+KEY = f"1 threads {' '.join(map(str, SHAPE))}"
+
+
+@pytest.mark.parametrize("damage", ["not json", "[]", json.dumps({"x": 1}), json.dumps({KEY: []})])
 def test_a_damaged_memory_is_measured_anew(damage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choosing, "seconds", lambda way, shape: 1.0)
     choosing.cache_file().write_text(damage)
@@ -312,6 +345,18 @@ def test_what_cannot_be_remembered_follows_the_rule(monkeypatch: pytest.MonkeyPa
     choosing.cache_file.cache_clear()
     monkeypatch.setattr(choosing, "seconds", lambda way, shape: 1.0 if way is ways.winograd_convolve else 0.5)
     assert choose(SHAPE, 1) == "winograd"
+
+
+@compiled
+def test_a_damaged_library_is_compiled_anew(tmp_path: Path) -> None:
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+    code = "from wgan.fast import native; assert native.library() is not None; print(native._compiled())"
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        Path(done.stdout.strip()).write_bytes(b"no library")
 
 
 def test_without_a_compiler_all_is_the_librarys(tmp_path: Path) -> None:

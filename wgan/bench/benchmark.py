@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -192,14 +193,13 @@ def _in_turn(
     step: Callable[[], float], other: Opponent | None, repeats: int, advance: Callable[[int], None]
 ) -> tuple[list[float], list[float]]:
     """Seconds of each loop's steps, one after the other, so that the machine's moods are shared."""
-    if other is None:
-        return [step() for _ in range(repeats)], []
     mine, theirs = list[float](), list[float]()
-    with other:
-        for _ in range(2):
-            other.step()
+    with other or nullcontext():
+        if other:
+            other.step(), other.step()
         for _ in range(repeats):
             mine.append(step())
-            theirs.append(other.step())
+            if other:
+                theirs.append(other.step())
             advance(2)
     return mine, theirs

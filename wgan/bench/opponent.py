@@ -6,6 +6,7 @@ with the seconds that it took.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import pickle
 import subprocess
@@ -42,14 +43,16 @@ class Opponent:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "wgan.bench.opponent"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
-        self._write(task)
+        # one that is gone already is told of at its first step
+        with contextlib.suppress(BrokenPipeError):
+            self._write(task)
 
     def step(self) -> float:
-        self._write(b"step\n")
         assert self.process.stdout is not None
         try:
+            self._write(b"step\n")
             return float(self.process.stdout.readline())
-        except ValueError:
+        except (BrokenPipeError, ValueError):
             raise UserError("the textbook loop stopped; --no-textbook leaves the comparison out") from None
 
     def _write(self, told: bytes) -> None:
@@ -65,7 +68,8 @@ class Opponent:
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
-                pipe.close()
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
 
 
 def opponent(run: Run, device: torch.device, root: Path | None) -> Opponent | None:

@@ -21,7 +21,7 @@ from torch.nn.functional import conv2d, conv_transpose2d
 
 from wgan.fast import ways
 from wgan.fast.maps import LAST
-from wgan.fast.native import cache_folder, library, processor
+from wgan.fast.native import cache_folder, digest, library, processor
 
 # each way is run twice at least, and until it took this many seconds; the least counts, the first one also warms up
 ENOUGH = 0.1
@@ -169,21 +169,14 @@ def seconds(way: Way, shape: Shape) -> float:
 @lru_cache(maxsize=1)
 def cache_file() -> Path:
     """Where choices are remembered, for this processor and this torch."""
-    return cache_folder() / f"convolutions-{abs(hash_of(processor() + torch.__version__)):x}.json"
-
-
-def hash_of(text: str) -> int:
-    """A number that is the same in every process."""
-    import zlib
-
-    return zlib.crc32(text.encode())
+    return cache_folder() / f"convolutions-{digest(processor() + torch.__version__)}.json"
 
 
 def _read() -> dict[str, str]:
     with contextlib.suppress(OSError, ValueError):
         found = json.loads(cache_file().read_text(encoding="utf-8"))
         if isinstance(found, dict):
-            return found
+            return {key: way for key, way in found.items() if isinstance(way, str)}
     return {}
 
 

@@ -7,6 +7,7 @@ CPU the way of each convolution is chosen by measurement (`wgan.fast.choosing`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -78,11 +79,13 @@ def _widened(w: Tensor) -> Tensor:
 def speed_up(network: nn.Module) -> None:
     """Change the classes of the layers of `network` that have a faster way; the result is the same up to rounding.
 
-    To be called before anything parametrises their weights, and before the network is copied.
+    To be called before anything parametrises their weights, and before the network is copied. Layers become one only
+    in a Sequential that calls them in turn, and when nothing else holds them: elsewhere each has still to do its own.
     """
+    held = Counter(id(layer) for _, layer in network.named_modules(remove_duplicate=False))
     for layer in list(network.modules()):
-        if isinstance(layer, nn.Sequential):
-            _join(list(layer))
+        if isinstance(layer, nn.Sequential) and _in_turn(layer):
+            _join(list(layer), held)
     for layer in network.modules():
         if type(layer) is nn.ReLU:
             _become(layer, FastReLU)
@@ -94,9 +97,16 @@ def speed_up(network: nn.Module) -> None:
             _become(layer, FastConvTranspose2d)
 
 
-def _join(layers: list[nn.Module]) -> None:
+def _in_turn(layers: nn.Sequential) -> bool:
+    """Whether each layer is given what the one before it made: so in torch's own class, and where a class says so."""
+    return type(layers).forward is nn.Sequential.forward or getattr(layers, "in_turn", False)
+
+
+def _join(layers: list[nn.Module], held: Counter[int]) -> None:
     """Layers one after another: a pair that is one convolution becomes one."""
     for first, second in pairwise(layers):
+        if held[id(first)] > 1 or held[id(second)] > 1:
+            continue
         if type(first) is nn.Conv2d and _keeps(first) and type(second) is nn.AvgPool2d and _halves(second):
             _become(first, PooledConv2d)
             _become(second, Nothing)

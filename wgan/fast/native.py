@@ -48,7 +48,13 @@ def library() -> ctypes.CDLL | None:
     if os.environ.get("WGAN_NATIVE") == "0" or not sys.platform.startswith("linux"):
         return None
     with contextlib.suppress(OSError, subprocess.SubprocessError, RuntimeError, AttributeError):
-        found = ctypes.CDLL(str(_compiled()))
+        file = _compiled()
+        try:
+            found = ctypes.CDLL(str(file))
+        except OSError:
+            # damaged since it was made
+            file.unlink()
+            found = ctypes.CDLL(str(_compiled()))
         for name, arguments in SIGNATURES.items():
             for kind in ("float", "bf16"):
                 getattr(found, f"{name}_{kind}").argtypes = arguments
@@ -60,8 +66,8 @@ def _compiled() -> Path:
     """The library's file, made when it is not in the cache."""
     compiler = shlex.split(os.environ.get("CC") or "cc")
     # -march=native means this processor: its name is part of what decides
-    text = repr((compiler, FLAGS, processor(), torch.__version__)).encode() + SOURCE.read_bytes()
-    file = cache_folder() / f"maps-{hashlib.blake2b(text, digest_size=8).hexdigest()}.so"
+    text = repr((compiler, FLAGS, processor(), torch.__version__)) + SOURCE.read_text(encoding="utf-8")
+    file = cache_folder() / f"maps-{digest(text)}.so"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         aside = file.with_name(f".{file.name}.{os.getpid()}")
@@ -72,6 +78,11 @@ def _compiled() -> Path:
         finally:
             aside.unlink(missing_ok=True)
     return file
+
+
+def digest(text: str) -> str:
+    """16 hexadecimal digits, the same in every process."""
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 @lru_cache(maxsize=1)

@@ -51,6 +51,9 @@ class ConditionalBatchNorm2d(Labelled):
 class Stack(nn.Sequential):
     """nn.Sequential that hands the labels to the layers that are Labelled."""
 
+    # as in nn.Sequential (`wgan.fast.layers`)
+    in_turn = True
+
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         for layer in self:
             x = layer(x, labels) if isinstance(layer, Labelled) else layer(x)

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, softplus
 
 from wgan import seeds
-from wgan.algorithm import real_batch, update_critic, update_generator
+from wgan.algorithm import real_batch, update, update_critic, update_generator
 from wgan.data import Batch, Data, load
-from wgan.networks import DCGAN
+from wgan.networks import DCGAN, MLP
 from wgan.networks import Network as Networks
 from wgan.objectives import Clip, GradientPenalty, Objective, relativistic, wasserstein
 from wgan.optimizers import RMSProp
@@ -335,8 +335,9 @@ def test_labels_reach_both_networks() -> None:
     state.critic.register_forward_hook(lambda module, inputs, score: seen.append(inputs[1]))
     losses = update_critic(run, state, data, CPU, 0)
     labels = data.batch(run.seed, 0, 8).labels
-    assert len(seen) == 3
-    assert all(torch.equal(each, labels) for each in (*seen, losses.labels))
+    # the generator once, then the critic, real and fake samples in one pass
+    assert len(seen) == 2
+    assert all(torch.equal(each, labels) for each in (*seen[0:1], *seen[1].chunk(2), losses.labels))
     drawn = []
     for step in range(100):
         state.step = step
@@ -436,3 +437,34 @@ def test_bf16_stays_close_to_fp32(preset: str) -> None:
 
 def states_and_metrics(run: Run) -> tuple[dict[str, Any], Any]:
     return states(run)[-1], train_to(run)[1][-1]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"data": "digits", "conditional": True, "networks": MLP(16, critic="mlp")},
+        {"data": "digits", "networks": DCGAN(filters=4, critic_norm="none")},
+        {"data": "digits", "conditional": True, "networks": DCGAN(filters=4, critic_norm="none")},
+    ],
+)
+def test_fakes_of_several_updates_in_one_pass(fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same training as one by one; 11 critic updates are a full pass and the rest."""
+    monkeypatch.setattr("wgan.algorithm.AHEAD", 8 * 8)
+    chosen = {"data": "8gaussians", "networks": POINTS, "n_critic": 11, "steps": 2, "precision": "fp32"} | fields
+    found, sizes = [], []
+    for separable in (True, False):
+        run, state, data = ready(tiny("wgan-gp", **chosen))
+        assert state.generator.separable
+        state.generator.separable = separable
+        made: list[int] = []
+        state.generator.register_forward_hook(lambda module, z, x, made=made: made.append(len(x)))
+        for _ in range(2):
+            update(run, state, data, CPU)
+        found.append([*values(state.critic), *values(state.generator)])
+        sizes.append(made)
+        assert state.images == 2 * 11 * run.batch_size
+    n = run.batch_size
+    assert sizes == [[8 * n, 3 * n, n] * 2, [n] * 24]
+    for ahead, alone in zip(*found, strict=True):
+        torch.testing.assert_close(ahead, alone, rtol=1e-5, atol=1e-6)

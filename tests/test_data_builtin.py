@@ -13,6 +13,7 @@ import pytest
 
 from wgan.data import Images, load
 from wgan.errors import UserError
+from wgan.fast.native import HEADERS, SOURCES
 
 
 def _points(name: str, n: int = 20_000) -> np.ndarray:
@@ -45,7 +46,8 @@ def test_the_wheel_holds_the_digits_and_their_licence_and_the_textbook_and_the_m
         capture_output=True,
     )
     names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
-    assert {"wgan/bench/textbook.py", "wgan/fast/maps.c"} <= set(names)
+    compiled = {f"wgan/fast/{file.name}" for file in (*SOURCES, *HEADERS)}
+    assert {"wgan/bench/textbook.py", *compiled} <= set(names)
     assert {"wgan/data/digits.npz", "wgan/data/DIGITS.md"} <= set(names)
 
 

@@ -12,27 +12,35 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from test_textbook import LR, both, differences, too_far
+from tiny import tiny
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu
 
 from wgan import seeds
+from wgan.data import load
 from wgan.fast import choosing, maps, native, ways
+from wgan.fast import rows as perceptron
 from wgan.fast.activations import LeakyReLU
 from wgan.fast.choosing import Shape, candidates, choose
-from wgan.fast.layers import FastConv2d, FastReLU, Nothing, PooledConv2d, UpsampledConv2d, speed_up
+from wgan.fast.layers import FastConv2d, FastReLU, Nothing, PooledConv2d, UpsampledConv2d, join_norms, speed_up
+from wgan.fast.norms import FastBatchNorm2d, in_parts
 from wgan.networks import DCGAN, Points, ResNet
 from wgan.objectives import (
     Dragan,
     GradientPenalty,
+    GroupSort,
     LipschitzPenalty,
     Objective,
     OneSidedPenalty,
+    SpectralNorm,
+    hinge,
     logistic,
     wasserstein,
 )
+from wgan.state import start
 
 CPU = torch.device("cpu")
 compiled = pytest.mark.skipif(native.library() is None, reason="there is no C compiler here")
@@ -275,28 +283,176 @@ def test_a_critic_without_that_way_draws_nothing(critic: nn.Module) -> None:
     assert critic.scores_and_gradients(torch.zeros(1, 2), never) is None  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("fast", [True, False], ids=["fast", "plain"])
 @pytest.mark.parametrize(
-    ("networks", "separable"),
+    "networks",
     [
-        (DCGAN(filters=4), False),
-        (DCGAN(filters=4, critic_norm="none"), True),
-        (DCGAN(filters=4, critic_norm="layer"), True),
-        (DCGAN(filters=4, critic_norm="none", dropout=0.1), False),
-        (ResNet(filters=4), True),
-        (ResNet(filters=4, critic_norm="batch"), False),
+        DCGAN(filters=4),
+        DCGAN(filters=4, critic_norm="none"),
+        DCGAN(filters=4, critic_norm="layer"),
+        DCGAN(filters=4, critic_norm="none", dropout=0.1),
+        ResNet(filters=4),
+        ResNet(filters=4, critic_norm="batch"),
     ],
     ids=str,
 )
-def test_real_and_fake_in_one_pass_where_nothing_couples_them(networks: DCGAN | ResNet, separable: bool) -> None:
-    critic = networks((1, 8, 8), 4)[1]
+def test_real_and_fake_in_one_pass(networks: DCGAN | ResNet, fast: bool) -> None:
+    """What two passes give, scores, gradients and what batch norms remember; dropout and torch's norms need two."""
+    critic = networks((1, 16, 16), 4)[1]
+    if fast:
+        speed_up(critic)
+        join_norms(critic)
+    apart = copy.deepcopy(critic)
+    apart.separable = False
     seen: list[int] = []
     critic.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
-    real, fake = random(3, 1, 8, 8, grad=False), random(3, 1, 8, 8, seed=1, grad=False)
-    found = Objective(wasserstein).critic_loss(critic, real, fake, seeds.draw(CPU, 0, "x"))
-    assert seen == ([6] if separable else [3, 3])
-    if separable:
-        torch.testing.assert_close(found.real_scores, critic(real))
-        torch.testing.assert_close(found.fake_scores, critic(fake))
+    real, fake = random(3, 1, 16, 16, grad=False), random(3, 1, 16, 16, seed=1, grad=False) + 1
+    found = []
+    for one in (critic, apart):
+        with seeds.scope(0, "dropout"):
+            losses = Objective(wasserstein).critic_loss(one, real, fake, seeds.draw(CPU, 0, "x"))
+        losses.loss.backward()
+        gradients = [weight.grad for weight in one.parameters()]
+        found.append([losses.real_scores, losses.fake_scores, *gradients, *one.buffers()])
+    together = not networks.dropout and (fast or networks.critic_norm != "batch")
+    assert seen == ([6] if together else [3, 3])
+    for mine, expected in zip(*found, strict=True):
+        torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-6)
+
+
+@compiled
+@settings(max_examples=60, deadline=None)
+@given(
+    parts=st.integers(1, 4),
+    n=st.integers(1, 3),
+    channels=st.sampled_from([1, 5, 64, 70]),
+    height=st.integers(1, 20),
+    slope=st.sampled_from([1.0, 0.0, 0.2]),
+    affine=st.booleans(),
+    tracked=st.booleans(),
+    level=st.sampled_from([0.0, 100.0]),
+    dtype=st.sampled_from([torch.float32, torch.bfloat16]),
+    seed=st.integers(0, 99),
+)
+def test_batch_norm_of_parts(
+    parts: int,
+    n: int,
+    channels: int,
+    height: int,
+    slope: float,
+    affine: bool,
+    tracked: bool,
+    level: float,
+    dtype: torch.dtype,
+    seed: int,
+) -> None:
+    """Against torch's in float64, a part after another: values, gradients, and what is remembered."""
+    # of numbers far from 0, many are the mean after rounding: there is a ReLU's edge
+    assume(not level or slope == 1)
+    plain = nn.BatchNorm2d(channels, affine=affine, track_running_stats=tracked, momentum=0.3)
+    with torch.no_grad():
+        for i, weight in enumerate(plain.parameters()):
+            weight.copy_(random(channels, seed=seed + i, grad=False))
+    fast = copy.deepcopy(plain)
+    speed_up(fast)
+    assert isinstance(fast, FastBatchNorm2d)
+    fast.slope = slope
+    plain = plain.double()
+    # each part has its own mean, and some have means that are far above their deviations
+    x = random(parts * n, channels, height + 1, 2, seed=seed, grad=False)
+    x = (x + level * torch.arange(1, parts + 1).repeat_interleave(n)[:, None, None, None]).to(dtype).requires_grad_()
+    wide = x.detach().double().requires_grad_()
+    with in_parts(parts):
+        found = fast(x)
+    expected = torch.cat([leaky_relu(plain(part), slope) for part in wide.chunk(parts)])
+    assert found.dtype == dtype
+    change = random(*x.shape, seed=seed + 9, grad=False)
+    gradients = torch.autograd.grad(found, [x, *fast.parameters()], change.to(dtype))
+    wanted = torch.autograd.grad(expected, [wide, *plain.parameters()], change.to(dtype).double())
+    near = 3e-2 if dtype == torch.bfloat16 else 2e-3 if level else 1e-4
+    assert off(found.detach(), expected.detach()) < near
+    for mine, its in zip(gradients, wanted, strict=True):
+        assert off(mine, its) < near or float((mine.double() - its).abs().max()) < near
+    for mine, its in zip(fast.buffers(), plain.buffers(), strict=True):
+        torch.testing.assert_close(mine.double(), its.double(), rtol=1e-4, atol=1e-4)
+
+
+@compiled
+def test_a_batch_norm_differentiated_twice() -> None:
+    """As the penalty of a critic with batch norm does (--allow-critic-batch-norm)."""
+    plain = nn.Sequential(nn.BatchNorm2d(3), nn.LeakyReLU(0.2)).double()
+    fast = copy.deepcopy(plain).float()
+    speed_up(fast)
+    join_norms(fast)
+    assert isinstance(fast[1], Nothing)
+    found = []
+    for one, x in ((fast, random(4, 3, 5, 5)), (plain, random(4, 3, 5, 5, grad=False).double().requires_grad_())):
+        (gradient,) = torch.autograd.grad(one(x).pow(3).sum(), x, create_graph=True)
+        found.append(torch.autograd.grad(gradient.square().sum(), [x, *one.parameters()]))
+    for mine, expected in zip(*found, strict=True):
+        assert off(mine, expected) < 1e-4
+
+
+@compiled
+def test_a_batch_norm_gives_the_same_bits_with_any_number_of_threads() -> None:
+    layer = nn.BatchNorm2d(70)
+    speed_up(layer)
+    x, before, found = random(8, 70, 30, 30), torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            y = layer(x)
+            found.append([y, *torch.autograd.grad(y.pow(2).sum(), [x, *layer.parameters()])])
+    finally:
+        torch.set_num_threads(before)
+    for others in found[1:]:
+        assert all(map(torch.equal, found[0], others))
+
+
+def test_batch_norms_that_stay_as_they_are() -> None:
+    """Where they remember by a plain mean, in evaluation, for other numbers; parts of different sizes are refused."""
+    x = random(6, 4, 3, 3, grad=False)
+    for layer, numbers in (
+        (nn.BatchNorm2d(4, momentum=None), x),
+        (nn.BatchNorm2d(4).eval(), x),
+        (nn.BatchNorm2d(4).double(), x.double()),
+        (nn.BatchNorm2d(4, track_running_stats=False).eval(), x),
+    ):
+        fast = copy.deepcopy(layer)
+        speed_up(fast)
+        for _ in range(2):
+            torch.testing.assert_close(fast(numbers), layer(numbers))
+        for mine, expected in zip(fast.buffers(), layer.buffers(), strict=True):
+            torch.testing.assert_close(mine, expected)
+    fast = nn.BatchNorm2d(4)
+    speed_up(fast)
+    with in_parts(4), pytest.raises(ValueError, match="4 parts"):
+        fast(x)
+    with pytest.raises(ValueError, match="more than 1 value"):
+        fast(random(1, 4, 1, 1))
+
+
+def test_norms_do_the_activation_after_them() -> None:
+    shared = nn.ReLU()
+    network = nn.Sequential(
+        nn.BatchNorm2d(4), nn.ReLU(), nn.BatchNorm2d(4), nn.LeakyReLU(0.3), nn.BatchNorm2d(4), nn.Tanh(),
+        nn.BatchNorm2d(4), shared, nn.Conv2d(4, 4, 1), shared,
+    )  # fmt: skip
+    x, plain = random(2, 4, 3, 3, grad=False), copy.deepcopy(network)
+    speed_up(network)
+    join_norms(network)
+    assert [layer.slope for layer in network if isinstance(layer, FastBatchNorm2d)] == [0.0, 0.3, 1.0, 1.0]
+    for training in (True, False):
+        torch.testing.assert_close(network.train(training)(x), plain.train(training)(x))
+
+
+def test_other_activations_come_before_norms_take_theirs() -> None:
+    """A constraint that puts GroupSort in the critic gets all activations, behind batch norms too."""
+    run = tiny("sngan", size=16, networks=DCGAN(filters=4), objective=Objective(hinge, SpectralNorm(maxmin=True)))
+    data = load(run.data, size=16)
+    critic = start(run.resolved(data), data, CPU).critic
+    assert [layer.slope for layer in critic.modules() if isinstance(layer, FastBatchNorm2d)] == [1.0]
+    assert sum(isinstance(layer, GroupSort) for layer in critic.modules()) == 2
 
 
 SHAPE = Shape(False, 2, 20, 24, 8, 8, 4, 2, 1, "torch.float32")
@@ -389,3 +545,93 @@ def test_training_by_the_new_ways_is_the_textbooks(name: str, monkeypatch: pytes
     found = differences(*both(name, 20, LR.get(name, 1e-3)))
     assert not too_far(found, 1e-5, 1e-4), found
     assert used == {"winograd", "columns"}
+
+
+@compiled
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.integers(1, 9),
+    columns=st.integers(1, 17),
+    units=st.integers(1, 150),
+    slope=st.sampled_from([0.0, 0.2]),
+    dtype=st.sampled_from([torch.float32, torch.bfloat16]),
+    seed=st.integers(0, 99),
+)
+def test_rows_of_a_perceptron(rows: int, columns: int, units: int, slope: float, dtype: torch.dtype, seed: int) -> None:
+    """Each step between the products, against torch's operations in float64. 17 columns are left to torch."""
+    n = (rows + 1) // 2
+    x, w, v, offset, weight, ends, hidden, change = (
+        random(*shape, seed=seed + i, grad=False)
+        for i, shape in enumerate(
+            [
+                (rows, columns),
+                (columns, units),
+                (units,),
+                (units,),
+                (rows,),
+                (rows, columns),
+                (rows, units),
+                (rows, units),
+            ]
+        )
+    )
+    # a ReLU's zeros are on its flat side
+    hidden, change = (hidden * (hidden > -0.5)).to(dtype), change.to(dtype)
+    close = {"rtol": 0.01, "atol": 1e-6} if dtype == torch.bfloat16 else {"rtol": 1e-4, "atol": 1e-5}
+    sums = {"rtol": 1e-4, "atol": 1e-4}
+
+    def check(found: Tensor, expected: Tensor, **how: float) -> None:
+        torch.testing.assert_close(found.double(), expected, **how)
+
+    rise = torch.where(hidden > 0, 1.0, slope).double()
+    check(perceptron.masked(change, hidden, slope), change.double() * rise, **close)
+    within = torch.zeros(rows + 2, units, dtype=dtype)
+    within[1:-1] = change
+    perceptron.masked(within[1:-1], hidden, slope, out=within[1:-1])
+    check(within[1:-1], change.double() * rise, **close)
+    assert not within[0].any(), "a row that is not its own"
+    assert not within[-1].any(), "a row that is not its own"
+
+    opened = perceptron.opened(x, w, offset, dtype, slope)
+    expected = x.double() @ w.double() + offset.double()
+    assert opened.dtype == dtype
+    check(opened, leaky_relu(expected, slope), rtol=0.01, atol=1e-4)
+    tangent = perceptron.opened_tangent(x, w, hidden, slope, torch.empty_like(hidden))
+    check(tangent, (x.double() @ w.double()) * rise, rtol=0.01, atol=1e-4)
+    scores, delta = perceptron.topped(hidden, v, n, slope)
+    check(scores, hidden[:n].double() @ v.double(), **sums)
+    check(delta, v.to(dtype).double() * rise, **close)
+    check(perceptron.lowered(hidden, w), hidden.double() @ w.double().t(), **sums)
+    check(perceptron.gathered(ends, hidden), ends.double().t() @ hidden.double(), **sums)
+    check(
+        perceptron.weighted(hidden, weight, torch.empty_like(hidden)),
+        hidden.double() * weight.double()[:, None],
+        rtol=0.02,
+        atol=1e-6,
+    )
+
+
+@compiled
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu"])
+@pytest.mark.parametrize("low", [False, True])
+def test_a_perceptron_with_and_without_its_compiled_rows(
+    low: bool, activation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with seeds.scope(0, "weights"):
+        critic = Points(width=70, depth=3, activation=activation)((2,), 4)[1]
+    speed_up(critic)
+    real, fake = (random(300, 2, seed=seed, grad=False) for seed in (1, 2))
+    found = []
+    for native_too in (True, False):
+        if not native_too:
+            monkeypatch.setattr(perceptron, "compiled", lambda *told: None)
+        critic.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            losses = Objective(wasserstein, GradientPenalty(10.0)).critic_loss(
+                critic, real, fake, seeds.draw(CPU, 0, "penalty", 0)
+            )
+        losses.loss.backward()
+        found.append([losses.loss.detach(), *(weight.grad.clone() for weight in critic.parameters())])
+    for quick, plain in zip(*found, strict=True):
+        # between numbers of 8 bits a unit of 70 turns now and then
+        assert off(quick, plain.double()) < (0.15 if low else 1e-5)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from wgan.fast.mlp import End
 from wgan.networks import DCGAN, MLP, NETWORKS, Points, ResNet, multiply_adds, parameter_count
 from wgan.networks.checks import SIZES
 
@@ -239,9 +240,9 @@ def test_points_of_the_toy_code() -> None:
     generator, critic = Points()((2,), 2)
     assert parameter_count(generator) == 3 * 512 + 2 * 513 * 512 + 513 * 2
     assert parameter_count(critic) == 3 * 512 + 2 * 513 * 512 + 513
-    assert [type(layer) for layer in critic.body] == [nn.Linear, nn.ReLU] * 3
+    assert [type(layer) for layer in critic.body] == [End, nn.ReLU, *[nn.Linear, nn.ReLU] * 2]
     _, tanh = Points(activation="tanh", dropout=0.5)((2,), 2)
-    assert [type(layer) for layer in tanh.body] == [nn.Linear, nn.Tanh, nn.Dropout] * 3
+    assert [type(layer) for layer in tanh.body] == [End, nn.Tanh, nn.Dropout, *[nn.Linear, nn.Tanh, nn.Dropout] * 2]
     _, leaky = Points(activation="leaky_relu")((2,), 2)
     assert leaky.body[1](torch.tensor(-1.0)) == pytest.approx(-0.2)
 
@@ -374,3 +375,17 @@ def test_the_seed_decides_the_weights(name: str) -> None:
 
     assert all(map(torch.equal, build(1), build(1)))
     assert not all(map(torch.equal, build(1), build(2)))
+
+
+def test_bfloat16_puts_no_points_on_a_grid() -> None:
+    """Points go in and come out with the digits of float32: they would have 8 bits."""
+    generator, critic = Points(width=32)((2,), 4)
+    seen: list[Tensor] = []
+    critic.body[0].register_forward_hook(lambda layer, x, y: seen.append(y))
+    points = torch.rand(50, 2) + 1
+    with torch.autocast("cpu", torch.bfloat16):
+        made = generator(torch.randn(50, 4))
+        critic(points)
+    assert made.dtype == torch.float32
+    assert not torch.equal(made, made.bfloat16().float())
+    assert torch.equal(seen[0], torch.nn.functional.linear(points, critic.body[0].weight, critic.body[0].bias))

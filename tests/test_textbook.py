@@ -19,6 +19,7 @@ from wgan import seeds
 from wgan.algorithm import update
 from wgan.data import load
 from wgan.data.base import Images
+from wgan.fast.norms import FastBatchNorm2d
 from wgan.networks import ResNet
 from wgan.objectives import R1, Constraint, Drift, GradientPenalty, Objective, SpectralNorm, hinge, minimax, wasserstein
 from wgan.presets import PRESETS
@@ -99,7 +100,10 @@ def smoothen(network: nn.Module) -> None:
     """SiLU in the place of every ReLU."""
     for layer in list(network.modules()):
         for name, child in layer.named_children():
-            if isinstance(child, nn.ReLU | nn.LeakyReLU):
+            if isinstance(child, FastBatchNorm2d):
+                child.slope = 1.0
+            # one that a norm does (`wgan.fast.layers.join_norms`) still knows that it was one
+            if isinstance(child, nn.ReLU | nn.LeakyReLU) or hasattr(child, "inplace"):
                 setattr(layer, name, nn.SiLU())
 
 

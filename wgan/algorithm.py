@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch import Tensor
 from wgan import seeds
 from wgan.data import Data
 from wgan.distributed import Share
+from wgan.fast.norms import in_parts, keeps_parts_apart
 from wgan.objectives import one_power_iteration
 from wgan.optimizers import set_lr
 from wgan.run import Run
@@ -24,12 +26,14 @@ from wgan.watch import Losses
 
 # every row, in one piece
 WHOLE = Share()
+# fakes that are made ahead in one pass, unless one update wants more: more take memory and no less time
+AHEAD = 512
 
 
 def iterate(run: Run, state: State, data: Data, device: torch.device, share: Share = WHOLE) -> Losses:
     """n_critic critic updates, then one generator update (WGAN, Algorithm 1, lines 2-11), at the step sizes as set."""
-    for t in range(run.n_critic_at(state.step)):
-        losses = update_critic(run, state, data, device, t, share)
+    for t, samples in enumerate(samples_ahead(run, state, data, device, share)):
+        losses = update_critic(run, state, data, device, t, share, samples)
     return replace(losses, generator=update_generator(run, state, data, device, share))
 
 
@@ -53,16 +57,66 @@ def update(
     return losses
 
 
-def update_critic(run: Run, state: State, data: Data, device: torch.device, t: int, share: Share = WHOLE) -> Losses:
-    """Critic update t of this step."""
+class Samples(NamedTuple):
+    """What a critic update looks at: real samples, their labels (int64 [n] or None), and fake ones of those labels."""
+
+    real: Tensor
+    labels: Tensor | None
+    fake: Tensor
+
+
+def samples_ahead(
+    run: Run, state: State, data: Data, device: torch.device, share: Share = WHOLE
+) -> Iterator[Samples | None]:
+    """For each critic update of this step its samples, or None: those that it makes by itself.
+
+    The generator is fixed until its own update. Where it takes samples one by one, those of several critic updates are
+    made in one pass.
+    """
+    n, rows = run.n_critic_at(state.step), share.rows(run.batch_size)
+    if not keeps_parts_apart(state.generator):
+        yield from [None] * n
+        return
+    together = max(1, AHEAD // run.batch_size)
+    for first in range(0, n, together):
+        updates = range(first, min(first + together, n))
+        with span("data"):
+            places = [state.images + i * run.batch_size for i in range(len(updates))]
+            batches = [real_batch(run, data, device, place, run.batch_size, rows) for place in places]
+        z = torch.cat([critic_noise(run, state, device, t)[rows] for t in updates])
+        labels = [labels for _, labels in batches if labels is not None]
+        with precision(run, device), torch.no_grad(), in_parts(len(updates)), span("generator forward"):
+            fakes = generate(state.generator, z, torch.cat(labels) if labels else None)
+        for (real, own), fake in zip(batches, torch.split(fakes, rows.stop - rows.start), strict=True):
+            yield Samples(real, own, fake.to(real.dtype))
+
+
+def critic_noise(run: Run, state: State, device: torch.device, t: int) -> Tensor:
+    """The z [batch_size, z_dim] of critic update t of this step."""
+    return seeds.draw(device, run.seed, "critic z", state.step, t).normal(run.batch_size, run.z_dim)
+
+
+def update_critic(
+    run: Run,
+    state: State,
+    data: Data,
+    device: torch.device,
+    t: int,
+    share: Share = WHOLE,
+    samples: Samples | None = None,
+) -> Losses:
+    """Critic update t of this step, on `samples` where there are some."""
     place, rows = (state.step, t), share.rows(run.batch_size)
     if run.constrain == "before":
         run.objective.constrain(state.critic)
-    # line 3: sample x_1..x_m ~ P_r
-    with span("data"):
-        real, labels = real_batch(run, data, device, state.images, run.batch_size, rows)
-    # line 4: sample z_1..z_m ~ p(z); the generator is fixed in critic updates, so its graph is not kept
-    z = seeds.draw(device, run.seed, "critic z", *place).normal(run.batch_size, run.z_dim)[rows]
+    if samples is None:
+        # line 3: sample x_1..x_m ~ P_r
+        with span("data"):
+            real, labels = real_batch(run, data, device, state.images, run.batch_size, rows)
+        # line 4: sample z_1..z_m ~ p(z)
+        z = critic_noise(run, state, device, t)[rows]
+    else:
+        real, labels, fake = samples
     state.critic_optimizer.zero_grad(set_to_none=True)
     split, sums = share.split(run.batch_size), list[Tensor]()
 
@@ -70,8 +124,10 @@ def update_critic(run: Run, state: State, data: Data, device: torch.device, t: i
         return real_batch(run, data, device, state.images, run.batch_size)[0]
 
     with seeds.scope(run.seed, "critic layers", *place, *share.place), precision(run, device):
-        with torch.no_grad(), span("generator forward"):
-            fake = generate(state.generator, z, labels).to(real.dtype)
+        if samples is None:
+            # the generator is fixed in critic updates, so its graph is not kept
+            with torch.no_grad(), span("generator forward"):
+                fake = generate(state.generator, z, labels).to(real.dtype)
         for piece in share.pieces(len(real)):
             # line 5: g_w <- grad_w [E f_w(x) - E f_w(g(z))]; the loss is its negative, plus the penalties
             mine = slice(rows.start + piece.start, rows.start + piece.stop)

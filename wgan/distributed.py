@@ -23,6 +23,7 @@ from torch.nn.functional import batch_norm
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from wgan.errors import Lost, UserError
+from wgan.fast.norms import leaky
 
 
 @dataclass(frozen=True)
@@ -270,6 +271,8 @@ class SharedBatchNorm(_BatchNorm):
         self.weight, self.bias = layer.weight, layer.bias
         for name, buffer in layer.named_buffers():
             self.register_buffer(name, buffer)
+        # what the layer does after its norm (`wgan.fast.norms`)
+        self.slope: float = getattr(layer, "slope", 1.0)
         self.train(layer.training)
 
     def _check_input_dim(self, input: Tensor) -> None:
@@ -277,12 +280,10 @@ class SharedBatchNorm(_BatchNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training and self.track_running_stats:
-            evaluated: Tensor = super().forward(x)
-            return evaluated
+            return leaky(super().forward(x), self.slope)
         y, mean, variance, count = Normalise.apply(x, self.weight, self.bias, self.eps)  # type: ignore[no-untyped-call]
         self._remember(mean, variance * count / (count - 1).clamp_min(1))
-        normed: Tensor = y
-        return normed
+        return leaky(y, self.slope)
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor) -> None:

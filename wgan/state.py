@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from wgan import seeds
 from wgan.data import Data
 from wgan.errors import UserError
-from wgan.fast.layers import speed_up
+from wgan.fast.layers import join_norms, speed_up
 from wgan.networks import Given, has_batch_norm
 from wgan.objectives import Critic
 from wgan.run import Run, spell_objective
@@ -110,6 +110,9 @@ def start(run: Run, data: Data, device: torch.device, *, fast: bool = True) -> S
             for network in pair:
                 speed_up(network)
         run.objective.prepare(critic)
+        if fast:
+            for network in pair:
+                join_norms(network)
     for network in (critic, generator):
         network.to(device)
         if fast:

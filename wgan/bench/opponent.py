@@ -1,7 +1,6 @@
 """The textbook loop in a process of its own, so that neither loop has the other's memory settings and threads.
 
-`python -m wgan.bench.opponent` reads a pickled task from its standard input, then steps once for each line and answers
-with the seconds that it took.
+It reads a pickled task from its standard input, then steps once for each line and answers with the seconds that took.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 from types import ModuleType
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import torch
 
@@ -41,7 +40,9 @@ class Opponent:
 
     def __init__(self, task: bytes) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "wgan.bench.opponent"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-c", "from wgan.bench.opponent import serve; serve()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
         # one that is gone already is told of at its first step
         with contextlib.suppress(BrokenPipeError):
@@ -97,8 +98,9 @@ def textbook() -> ModuleType | None:
     return module
 
 
-def serve(asked: IO[bytes], answers: IO[str]) -> None:
-    """Step once for each line that comes."""
+def serve() -> None:
+    """The other process: a task on the standard input, then a step for each line that comes."""
+    asked = sys.stdin.buffer
     task: Task = pickle.load(asked)
     torch.set_num_threads(task.threads)
     module, device = textbook(), torch.device(task.device)
@@ -109,8 +111,4 @@ def serve(asked: IO[bytes], answers: IO[str]) -> None:
         begin = time.perf_counter()
         training.step()
         wait()
-        print(time.perf_counter() - begin, file=answers, flush=True)
-
-
-if __name__ == "__main__":
-    serve(sys.stdin.buffer, sys.stdout)
+        print(time.perf_counter() - begin, flush=True)

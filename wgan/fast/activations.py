@@ -7,22 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wgan.fast.maps import LAST
-from wgan.fast.native import library
-
-
-def masked(g: Tensor, y: Tensor, slope: float) -> Tensor:
-    """The derivative of a leaky ReLU with values y, times g: g where y > 0, slope g elsewhere."""
-    maps, kind = library(), "bf16" if g.dtype == torch.bfloat16 else "float"
-    known = g.dtype in (torch.bfloat16, torch.float32) and g.device.type == "cpu" and g.dtype == y.dtype
-    dense = y.is_contiguous() or (y.ndim == 4 and y.is_contiguous(memory_format=LAST))
-    if maps is None or not (known and dense):
-        return torch.ops.aten.leaky_relu_backward(g, y, slope, True)  # type: ignore[no-any-return]
-    if g.stride() != y.stride():
-        g = torch.empty_like(y).copy_(g)
-    found = torch.empty_like(y)
-    getattr(maps, f"masked_{kind}")(g.data_ptr(), y.data_ptr(), found.data_ptr(), y.numel(), slope)
-    return found
+from wgan.fast.rows import masked
 
 
 class Masked(torch.autograd.Function):

@@ -16,6 +16,7 @@ from torch.nn.functional import avg_pool2d, pad
 
 from wgan.fast.activations import LeakyReLU
 from wgan.fast.choosing import convolve, spread
+from wgan.fast.norms import FastBatchNorm2d
 
 
 class FastConv2d(nn.Conv2d):
@@ -82,7 +83,7 @@ def speed_up(network: nn.Module) -> None:
     To be called before anything parametrises their weights, and before the network is copied. Layers become one only
     in a Sequential that calls them in turn, and when nothing else holds them: elsewhere each has still to do its own.
     """
-    held = Counter(id(layer) for _, layer in network.named_modules(remove_duplicate=False))
+    held = _held(network)
     for layer in list(network.modules()):
         if isinstance(layer, nn.Sequential) and _in_turn(layer):
             _join(list(layer), held)
@@ -91,10 +92,31 @@ def speed_up(network: nn.Module) -> None:
             _become(layer, FastReLU)
         elif type(layer) is nn.LeakyReLU and 0 <= layer.negative_slope < 1:
             _become(layer, FastLeakyReLU)
+        elif type(layer) is nn.BatchNorm2d:
+            _become(layer, FastBatchNorm2d)
         elif type(layer) is nn.Conv2d and _plain(layer):
             _become(layer, FastConv2d)
         elif type(layer) is nn.ConvTranspose2d and _plain(layer) and not any(layer.output_padding):
             _become(layer, FastConvTranspose2d)
+
+
+def join_norms(network: nn.Module) -> None:
+    """Have batch norms do the leaky ReLU that follows them; after `speed_up`, and when all layers are what they stay.
+
+    (Some constraints put other activations in the place of those.)
+    """
+    held = _held(network)
+    for layer in list(network.modules()):
+        for first, second in pairwise(list(layer) if isinstance(layer, nn.Sequential) and _in_turn(layer) else ()):
+            alone = held[id(first)] == held[id(second)] == 1
+            if type(first) is FastBatchNorm2d and isinstance(second, FastReLU | FastLeakyReLU) and alone:
+                first.slope = second.negative_slope if isinstance(second, FastLeakyReLU) else 0.0
+                _become(second, Nothing)
+
+
+def _held(network: nn.Module) -> Counter[int]:
+    """How often each layer is held, by its identity."""
+    return Counter(id(layer) for _, layer in network.named_modules(remove_duplicate=False))
 
 
 def _in_turn(layers: nn.Sequential) -> bool:

@@ -1,34 +1,18 @@
 /* Linear maps of images whose channels are last in memory, each of which visits memory once: the ways from images to
    matrices and back, between which a convolution is a matrix product.
 
-   Most are those of Winograd's minimal filtering F(2x2, r x r), r = 2 and 3. A tile is 2x2 outputs, for which it takes a x a inputs, a = r + 1. A convolution of stride 2
-   with a 4x4 kernel is one of stride 1 with a 2x2 kernel over pixels of 2x2 places: `stride` tells which it is, and
-   place (p, q) of the padded image then has stride * stride * c numbers. All sums are in float32. */
+   Most are those of Winograd's minimal filtering F(2x2, r x r), r = 2 and 3. A tile is 2x2 outputs, for which it takes
+   a x a inputs, a = r + 1. A convolution of stride 2 with a 4x4 kernel is one of stride 1 with a 2x2 kernel over pixels
+   of 2x2 places: `stride` tells which it is, and place (p, q) of the padded image then has stride * stride * c
+   numbers. */
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef uint16_t bf16;
+#include "numbers.h"
 
 /* channels that are worked on at once: what lies between stays in the first cache */
 enum { BLOCK = 64 };
-
-static inline float from_float(float x) { return x; }
-static inline float to_float(float x) { return x; }
-static inline float from_bf16(bf16 x) {
-    uint32_t bits = (uint32_t)x << 16;
-    float found;
-    memcpy(&found, &bits, 4);
-    return found;
-}
-/* to the nearest, ties to even; NaN stays NaN */
-static inline bf16 to_bf16(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, 4);
-    uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-    return (bf16)(x != x ? 0x7fc0 : rounded);
-}
 
 /* One dimension of each map, over BLOCK channels: in and out are steps of `by` floats apart. */
 #define EACH for (int k = 0; k < BLOCK; k++)
@@ -237,7 +221,7 @@ typedef float Grid[4][4][BLOCK];
                     }                                                                                                  \
     }
 
-/* Every patch as a row, and back; and the derivative of a leaky ReLU. */
+/* Every patch as a row, and back. */
 #define MORE(T, LOAD, STORE, NAME)                                                                                     \
                                                                                                                        \
     /* x [n, h, w, c] -> rows [n h' w', k k c] */                                                                      \
@@ -279,14 +263,6 @@ typedef float Grid[4][4][BLOCK];
             free(sums);                                                                                                \
         }                                                                                                              \
         return failed;                                                                                                 \
-    }                                                                                                                  \
-                                                                                                                       \
-    /* g where y > 0, slope g elsewhere */                                                                             \
-    void masked_##NAME(const T *g, const T *y, T *out, long count, float slope) {                                      \
-        _Pragma("omp parallel for schedule(static)") for (long i = 0; i < count; i++) {                                \
-            const float value = LOAD(g[i]);                                                                            \
-            out[i] = STORE(LOAD(y[i]) > 0 ? value : slope * value);                                                    \
-        }                                                                                                              \
     }
 
 MAPS(float, from_float, to_float, float)

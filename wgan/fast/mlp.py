@@ -20,8 +20,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wgan.fast.activations import masked
 from wgan.fast.layers import FastLeakyReLU, FastReLU
+from wgan.fast.rows import FEW, gathered, leaky, lowered, masked, opened, opened_tangent, topped, weighted
+
+
+class End(nn.Linear):
+    """nn.Linear that autocast leaves alone: between numbers of 8 bits, points would lie on a grid."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.to(self.weight.dtype))
 
 
 def layers_of(body: nn.Module) -> tuple[list[nn.Linear], list[float]] | None:
@@ -34,7 +42,7 @@ def layers_of(body: nn.Module) -> tuple[list[nn.Linear], list[float]] | None:
     linear, slopes = found[::2], found[1::2]
     if not linear or len(linear) != len(slopes):
         return None
-    if not all(type(layer) is nn.Linear and layer.bias is not None for layer in linear):
+    if not all(type(layer) in (nn.Linear, End) and layer.bias is not None for layer in linear):
         return None
     if not all(type(layer) in (FastReLU, FastLeakyReLU) for layer in slopes):
         return None
@@ -64,23 +72,22 @@ class Both(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         (*matrices, v), (*offsets, c) = weights[::2], weights[1::2]
         # pixels and points stay as precise as they are: their layer is the small one
-        first, cast = matrices[0], [matrix.to(dtype) for matrix in matrices[1:]]
-        values = [x]
-        for index, (slope, offset) in enumerate(zip(slopes, offsets, strict=True)):
-            if index == 0:
-                a = torch.addmm(offset, x, first.t()).to(dtype)
-            else:
-                a = torch.addmm(offset.to(dtype), values[-1], cast[index - 1].t())
-            values.append(torch.relu_(a) if slope == 0 else torch.nn.functional.leaky_relu_(a, slope))
-        scores = values[-1][:n].to(x.dtype) @ v[0]
+        first, cast = matrices[0].t(), [matrix.to(dtype) for matrix in matrices[1:]]
+        if len(first) <= FEW:
+            first = first.contiguous()
+        values = [opened(x, first, offsets[0], dtype, slopes[0])]
+        for matrix, offset, slope in zip(cast, offsets[1:], slopes[1:], strict=True):
+            values.append(leaky(torch.addmm(offset.to(dtype), values[-1], matrix.t()), slope))
+        scores, delta = topped(values[-1], v[0], n, slopes[-1])
         if c is not None:
-            scores = scores + c
-        deltas = [masked(v.to(dtype).expand_as(values[-1]).contiguous(), values[-1], slopes[-1])]
-        for matrix, value, slope in zip(cast[::-1], values[-2:0:-1], slopes[-2::-1], strict=True):
-            deltas.append(masked(deltas[-1] @ matrix, value, slope))
+            scores += c
+        deltas = [delta]
+        for matrix, value, slope in zip(cast[::-1], values[-2::-1], slopes[-2::-1], strict=True):
+            delta = deltas[-1] @ matrix
+            deltas.append(masked(delta, value, slope, out=delta))
         deltas.reverse()
-        gradients = deltas[0][n:].to(x.dtype) @ first
-        ctx.save_for_backward(*values, *deltas, first, *cast)
+        gradients = lowered(deltas[0][n:], first)
+        ctx.save_for_backward(x, *values, *deltas, first, *cast)
         ctx.n, ctx.slopes, ctx.has_offset = n, slopes, c is not None
         return scores, gradients
 
@@ -88,23 +95,27 @@ class Both(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, by_scores: Tensor, by_gradients: Tensor) -> tuple[Tensor | None, ...]:
         depth, n = len(ctx.slopes), ctx.n
-        saved = ctx.saved_tensors
-        values, deltas = saved[: depth + 1], saved[depth + 1 : 2 * depth + 1]
-        first, *cast = saved[2 * depth + 1 :]
-        weight = by_scores[:, None]
-        tangent, found = by_gradients, list[Tensor | None]()
-        for index, (delta, slope) in enumerate(zip(deltas, ctx.slopes, strict=True)):
-            mixed = torch.cat([values[index][:n] * weight.to(values[index].dtype), tangent])
-            if index == 0:
-                wide = delta.to(first.dtype)
-                found += [wide.t() @ mixed, by_scores @ wide[:n]]
-                tangent = (tangent @ first.t()).to(delta.dtype)
-            else:
-                found += [(delta.t() @ mixed).to(first.dtype), by_scores @ delta[:n].to(first.dtype)]
-                tangent = tangent @ cast[index - 1].t()
-            tangent = masked(tangent, values[index + 1][n:], slope)
-        last = (values[-1][:n].to(first.dtype).t() @ by_scores) + tangent.sum(0, dtype=first.dtype)
+        x, *saved = ctx.saved_tensors
+        values, deltas, (first, *cast) = saved[:depth], saved[depth : 2 * depth], saved[2 * depth :]
+        weight = by_scores.contiguous()
+        # ds a and t of each layer, one above the other; beside those of the ends ds again, for the offset
+        ends = torch.cat([x[:n] * weight[:, None], by_gradients])
+        ends = torch.cat([ends, torch.cat([weight, weight.new_zeros(len(x) - n)])[:, None]], dim=1)
+        *matrix, offset = gathered(ends, deltas[0])
+        found: list[Tensor | None] = [torch.stack(matrix, dim=1), offset]
+        mixed = torch.empty_like(values[0])
+        opened_tangent(by_gradients, first, values[0][n:], ctx.slopes[0], out=mixed[n:])
+        for below, above, delta, matrix, slope in zip(
+            values, values[1:], deltas[1:], cast, ctx.slopes[1:], strict=False
+        ):
+            weighted(below[:n], weight, out=mixed[:n])
+            found += [(delta.t() @ mixed).to(weight.dtype), gathered(weight[:, None], delta[:n])[0]]
+            tangent = mixed[n:]
+            mixed = torch.empty_like(above)
+            torch.mm(tangent, matrix.t(), out=mixed[n:])
+            masked(mixed[n:], above[n:], slope, out=mixed[n:])
+        last = gathered(weight[:, None], values[-1][:n]) + mixed[n:].sum(0, dtype=weight.dtype)
         # the two halves of a Wasserstein loss cancel here: what rounding left of that, Adam would make whole steps of
-        offset = by_scores.double().sum().to(first.dtype)[None] if ctx.has_offset else None
-        found += [last[None], offset]
+        offset = weight.double().sum().to(weight.dtype)[None] if ctx.has_offset else None
+        found += [last, offset]
         return None, None, None, None, *found

@@ -1,4 +1,4 @@
-"""The maps of maps.c, compiled on this machine once.
+"""The C sources beside it, compiled on this machine once.
 
 A C compiler (`cc`, or CC) makes them in about two seconds when they are first needed, and the cache keeps them. Without
 one, or with WGAN_NATIVE=0, `library` is None and convolutions are torch's own.
@@ -18,12 +18,13 @@ from pathlib import Path
 
 import torch
 
-SOURCE = Path(__file__).with_name("maps.c")
+SOURCES = [Path(__file__).with_name(name) for name in ("maps.c", "rows.c", "norms.c")]
+HEADERS = [Path(__file__).with_name(name) for name in ("numbers.h", "blocks.h")]
 FLAGS = ["-O3", "-march=native", "-fopenmp", "-fPIC", "-shared"]
 # seconds that a compiler may take
 PATIENCE = 60
-# what each map takes: two pointers or three, then sizes
-POINTER, SIZE, FLAG = ctypes.c_void_p, ctypes.c_long, ctypes.c_int
+# what each map takes: pointers, then sizes
+POINTER, SIZE, FLAG, NUMBER = ctypes.c_void_p, ctypes.c_long, ctypes.c_int, ctypes.c_float
 SIGNATURES: dict[str, list[type]] = {
     "split": [POINTER, POINTER, SIZE, SIZE, SIZE, SIZE, FLAG],
     "unsplit": [POINTER, POINTER, SIZE, SIZE, SIZE, SIZE, FLAG],
@@ -33,7 +34,14 @@ SIGNATURES: dict[str, list[type]] = {
     "unkernels": [POINTER, POINTER, SIZE, SIZE, FLAG],
     "columns": [POINTER, POINTER, SIZE, SIZE, SIZE, SIZE, FLAG, FLAG, FLAG],
     "uncolumns": [POINTER, POINTER, SIZE, SIZE, SIZE, SIZE, FLAG, FLAG, FLAG],
-    "masked": [POINTER, POINTER, POINTER, SIZE, ctypes.c_float],
+    "masked": [POINTER, POINTER, POINTER, SIZE, NUMBER],
+    "opened": [POINTER, POINTER, POINTER, POINTER, POINTER, SIZE, SIZE, SIZE, NUMBER],
+    "topped": [POINTER, POINTER, POINTER, POINTER, SIZE, SIZE, SIZE, NUMBER],
+    "lowered": [POINTER, POINTER, POINTER, SIZE, SIZE, SIZE],
+    "weighted": [POINTER, POINTER, POINTER, SIZE, SIZE],
+    "normalised": [*[POINTER] * 8, *[SIZE] * 3, *[NUMBER] * 3],
+    "unnormalised": [*[POINTER] * 9, *[SIZE] * 3, NUMBER],
+    "gathered": [POINTER, POINTER, POINTER, SIZE, SIZE, SIZE],
 }
 
 
@@ -66,12 +74,13 @@ def _compiled() -> Path:
     """The library's file, made when it is not in the cache."""
     compiler = shlex.split(os.environ.get("CC") or "cc")
     # -march=native means this processor: its name is part of what decides
-    text = repr((compiler, FLAGS, processor(), torch.__version__)) + SOURCE.read_text(encoding="utf-8")
+    made_of = [file.read_text(encoding="utf-8") for file in (*SOURCES, *HEADERS)]
+    text = repr((compiler, FLAGS, processor(), torch.__version__, made_of))
     file = cache_folder() / f"maps-{digest(text)}.so"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         aside = file.with_name(f".{file.name}.{os.getpid()}")
-        command = [*compiler, *FLAGS, str(SOURCE), "-o", str(aside)]
+        command = [*compiler, *FLAGS, *map(str, SOURCES), "-o", str(aside)]
         try:
             subprocess.run(command, check=True, timeout=PATIENCE, capture_output=True)
             os.replace(aside, file)

@@ -6,7 +6,7 @@ A network is any callable `f(shape, z_dim, classes=0) -> (generator, critic)`, w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol, cast
 
 import torch
@@ -77,12 +77,18 @@ def dropout(rate: float) -> list[nn.Module]:
 
 
 def hidden(
-    inputs: int, width: int, depth: int, activation: Callable[[], nn.Module], rate: float = 0
+    inputs: int,
+    width: int,
+    depth: int,
+    activation: Callable[[], nn.Module],
+    rate: float = 0,
+    first: type[nn.Linear] = nn.Linear,
 ) -> list[nn.Module]:
-    """`depth` layers of Linear, activation and dropout: [n, inputs] -> [n, width]."""
+    """`depth` layers of Linear, activation and dropout: [n, inputs] -> [n, width]. first: the first layer's class."""
     layers: list[nn.Module] = []
     for i in range(depth):
-        layers += [nn.Linear(inputs if i == 0 else width, width), activation(), *dropout(rate)]
+        linear = nn.Linear(width, width) if i else first(inputs, width)
+        layers += [linear, activation(), *dropout(rate)]
     return layers
 
 
@@ -96,10 +102,14 @@ class Generator(nn.Module):
 
     body: maps [n, z_dim], or [n, z_dim + classes] with `append_labels`, to samples. Labels reach it through conditional
     norms or, where there are none, as a one-hot vector behind z: with the first layer that is a learned embedding.
+    separable: as of a Critic. Samples for several updates may then be made in one pass.
     """
 
-    def __init__(self, body: Stack, z_dim: int, classes: int = 0, append_labels: bool = False) -> None:
+    def __init__(
+        self, body: Stack, z_dim: int, classes: int = 0, append_labels: bool = False, *, separable: bool = False
+    ) -> None:
         super().__init__()
+        self.separable = separable
         self.body = body
         self.z_dim = z_dim
         self.classes = classes
@@ -120,8 +130,8 @@ class Critic(nn.Module):
 
     body: maps x to features [n, width]. With labels the score is head(features) + <embed(y), features>, the projection
     critic of Miyato & Koyama (2018, eq. 4).
-    separable: no layer couples the samples of a batch or draws random numbers. Real and fake samples may then go
-        through in one pass, with the scores that two would give.
+    separable: no layer but batch norm couples the samples of a batch, and none draws random numbers. Real and fake
+        samples may then go through in one pass, with the scores that two would give (`wgan.fast.norms`).
     """
 
     def __init__(
@@ -178,6 +188,10 @@ class Given:
         self.critic = critic
         self.labels = labels
         self.separable: bool = getattr(critic, "separable", False)
+
+    def modules(self) -> Iterator[nn.Module]:
+        """The critic's layers, as nn.Module has it."""
+        return self.critic.modules()
 
     def __call__(self, x: Tensor) -> Tensor:
         # real and fake samples in one pass have the same labels

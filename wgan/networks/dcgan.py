@@ -56,7 +56,7 @@ class DCGAN:
             layers += [*norm(self.norm, width, classes), nn.ReLU()]
             following = widths[i + 1] if i + 1 < k else channels
             layers += [nn.ConvTranspose2d(width, following, 4, 2, 1, bias=False)]
-        generator = Generator(Stack(*layers, nn.Tanh()), z_dim, classes, append)
+        generator = Generator(Stack(*layers, nn.Tanh()), z_dim, classes, append, separable=True)
         normal_init(generator)
         return generator
 
@@ -81,7 +81,7 @@ def convolutional_critic(
         features,
         classes,
         bias=False,
-        separable=critic_norm != "batch" and not rate,
+        separable=not rate,
     )
     normal_init(critic)
     return critic

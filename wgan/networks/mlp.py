@@ -52,7 +52,7 @@ class MLP:
         pyramid = checks.pyramid("mlp(critic='dcgan')", shape) if self.critic == "dcgan" else None
         layers = hidden(z_dim + classes, self.width, self.depth, nn.ReLU)
         layers += [nn.Linear(self.width, pixels), *([nn.Tanh()] if self.tanh else []), nn.Unflatten(1, shape)]
-        generator = Generator(Stack(*layers), z_dim, classes, append_labels=classes > 0)
+        generator = Generator(Stack(*layers), z_dim, classes, append_labels=classes > 0, separable=True)
         if pyramid is not None:
             return generator, convolutional_critic(pyramid, classes, self.filters, self.critic_norm, self.dropout)
         layers = hidden(pixels, self.width, self.depth, nn.ReLU, self.dropout)

@@ -8,6 +8,7 @@ from functools import partial
 
 from torch import nn
 
+from wgan.fast.mlp import End
 from wgan.networks import checks
 from wgan.networks.base import Critic, Generator, Stack, glorot_init, hidden
 
@@ -46,9 +47,9 @@ class Points:
         d = checks.point("points", shape)
         activation = ACTIVATIONS[self.activation]
         body = hidden(z_dim + classes, self.width, self.depth, activation)
-        output = nn.Linear(self.width, d)
-        generator = Generator(Stack(*body, output), z_dim, classes, append_labels=classes > 0)
-        body = hidden(d, self.width, self.depth, activation, self.dropout)
+        output = End(self.width, d)
+        generator = Generator(Stack(*body, output), z_dim, classes, append_labels=classes > 0, separable=True)
+        body = hidden(d, self.width, self.depth, activation, self.dropout, first=End)
         critic = Critic(nn.Sequential(*body), self.width, classes, separable=not self.dropout)
         for layer in [*generator.body, *body]:
             if isinstance(layer, nn.Linear):

@@ -60,7 +60,7 @@ class ResNet:
             convolution(self.filters, channels, gain=1.0),
             nn.Tanh(),
         )
-        return Generator(body, z_dim, classes, append)
+        return Generator(body, z_dim, classes, append, separable=True)
 
     def _critic(self, channels: int, k: int, classes: int) -> Critic:
         layers: list[nn.Module] = [FirstBlock(channels, self.filters)]
@@ -68,7 +68,7 @@ class ResNet:
         for resample in ["down"] * (k - 2) + ["none"] * 2:
             layers += [Block(self.filters, self.critic_norm, resample), *dropout(self.dropout)]
         body = nn.Sequential(*layers, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        critic = Critic(body, self.filters, classes, separable=self.critic_norm != "batch" and not self.dropout)
+        critic = Critic(body, self.filters, classes, separable=not self.dropout)
         for last in (critic.head, *([critic.embed] if critic.embed is not None else [])):
             glorot_init(last)
         return critic

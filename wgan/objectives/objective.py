@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from wgan.errors import UserError
+from wgan.fast.norms import in_parts, keeps_parts_apart
 from wgan.objectives.base import Constraint, Critic, Draw, Pairing, widened
 from wgan.objectives.gradient_penalty import SlopePenalty
 from wgan.objectives.gradients import norms
@@ -117,9 +118,10 @@ class Objective:
 
 
 def _both_scores(critic: Critic, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    """Those of real and of fake samples: in one pass where the critic says that nothing couples them."""
-    if getattr(critic, "separable", False):
-        scores = _scores(critic, torch.cat([real, fake]))
+    """Those of real and of fake samples: in one pass where that gives what two would."""
+    if keeps_parts_apart(critic):
+        with in_parts(2):
+            scores = _scores(critic, torch.cat([real, fake]))
         return scores[: len(real)], scores[len(real) :]
     return _scores(critic, real), _scores(critic, fake)
 

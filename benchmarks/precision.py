@@ -1,6 +1,6 @@
 """Does bf16 end where fp32 ends? The 25 Gaussians and the digits of `make train`, both ways, over seeds.
 
-    python benchmarks/precision.py [--seeds 5] [--points-steps 1000] [--threads 1]
+    python benchmarks/precision.py [--seeds 5] [--points-steps 1000] [--points-width 128] [--points-batch 256]
 
 25 Gaussians: preset wgan-gp with RECIPE; the exact distances W1 and W2 to the distribution, the modes found and the
 share of good samples, by `wgan.evaluate` on 2,500 samples. Digits: the run of `make train`; the share of conditional
@@ -27,18 +27,21 @@ from wgan.evaluation import evaluate
 ROOT = Path(__file__).parent.parent
 # that the modes are found in minutes
 RECIPE: dict[str, Any] = {
-    "networks": "points(width=128)",
     "z_dim": 2,
-    "batch_size": 256,
     "lr_decay": "linear",
     "critic_optimizer": "adam(lr=1e-3)",
     "generator_optimizer": "adam(lr=1e-3)",
 }
 
 
-def points(precision: str, seed: int, steps: int, folder: Path) -> dict[str, float]:
+def points(precision: str, seed: int, told: argparse.Namespace, folder: Path) -> dict[str, float]:
     """What `wgan evaluate` says of the 25 Gaussians."""
-    run = wgan.preset("wgan-gp", data="25gaussians", steps=steps, seed=seed, precision=precision, **RECIPE)
+    own = {
+        "steps": told.points_steps,
+        "batch_size": told.points_batch,
+        "networks": f"points(width={told.points_width})",
+    }
+    run = wgan.preset("wgan-gp", data="25gaussians", seed=seed, precision=precision, **own, **RECIPE)
     wgan.train(run, folder, wgan.Options(quiet=True, held_out="none"))
     return {row.key: row.value for row in evaluate(folder).rows if row.key in ("modes", "high_quality", "w1", "w2")}
 
@@ -56,6 +59,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--points-steps", type=int, default=1000)
+    parser.add_argument("--points-width", type=int, default=128)
+    parser.add_argument("--points-batch", type=int, default=256)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", choices=("points", "digits"))
     told = parser.parse_args()
@@ -69,9 +74,7 @@ def main() -> None:
                 with tempfile.TemporaryDirectory() as folder:
                     where = Path(folder) / "run"
                     found.append(
-                        points(precision, seed, told.points_steps, where)
-                        if name == "points"
-                        else digits(precision, seed, where)
+                        points(precision, seed, told, where) if name == "points" else digits(precision, seed, where)
                     )
             for key in found[0]:
                 values = [each[key] for each in found]

@@ -23,7 +23,7 @@ from torch.nn.functional import batch_norm
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from wgan.errors import Lost, UserError
-from wgan.fast.norms import leaky
+from wgan.fast.norms import leaky, normed, parts_of
 
 
 @dataclass(frozen=True)
@@ -263,8 +263,21 @@ def normalised(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
     return y.to(x.dtype)
 
 
+class AllProcesses:
+    """Where the statistics of a batch norm are of all processes' rows (the protocol `wgan.fast.norms.Others`)."""
+
+    def add(self, sums: Tensor) -> None:
+        with telling():
+            dist.all_reduce(sums)
+
+    def plainly(self, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+        return normalised(x, weight, bias, eps)
+
+
 class SharedBatchNorm(_BatchNorm):
     """Batch norm whose statistics are of the rows of all processes. Takes over the tensors of the layer it replaces."""
+
+    knows_parts = True
 
     def __init__(self, layer: _BatchNorm) -> None:
         super().__init__(layer.num_features, layer.eps, layer.momentum, layer.affine, layer.track_running_stats)
@@ -281,9 +294,14 @@ class SharedBatchNorm(_BatchNorm):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training and self.track_running_stats:
             return leaky(super().forward(x), self.slope)
+        found = normed(self, x, self.slope, AllProcesses())
+        return leaky(torch.cat([self._by_torch(part) for part in parts_of(x)]), self.slope) if found is None else found
+
+    def _by_torch(self, x: Tensor) -> Tensor:
         y, mean, variance, count = Normalise.apply(x, self.weight, self.bias, self.eps)  # type: ignore[no-untyped-call]
         self._remember(mean, variance * count / (count - 1).clamp_min(1))
-        return leaky(y, self.slope)
+        normalised: Tensor = y
+        return normalised
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor) -> None:

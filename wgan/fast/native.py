@@ -39,8 +39,10 @@ SIGNATURES: dict[str, list[type]] = {
     "topped": [POINTER, POINTER, POINTER, POINTER, SIZE, SIZE, SIZE, NUMBER],
     "lowered": [POINTER, POINTER, POINTER, SIZE, SIZE, SIZE],
     "weighted": [POINTER, POINTER, POINTER, SIZE, SIZE],
-    "normalised": [*[POINTER] * 8, *[SIZE] * 3, *[NUMBER] * 3],
-    "unnormalised": [*[POINTER] * 9, *[SIZE] * 3, NUMBER],
+    "moments": [*[POINTER] * 2, *[SIZE] * 3],
+    "normalised": [*[POINTER] * 9, *[SIZE] * 3, ctypes.c_double, *[NUMBER] * 3],
+    "unmoments": [*[POINTER] * 7, *[SIZE] * 3, NUMBER],
+    "unnormalised": [*[POINTER] * 8, *[SIZE] * 3, ctypes.c_double, NUMBER],
     "gathered": [POINTER, POINTER, POINTER, SIZE, SIZE, SIZE],
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -38,40 +38,42 @@ def keeps_parts_apart(network: object) -> bool:
     if not getattr(network, "separable", False):
         return False
     layers: Iterable[nn.Module] = getattr(network, "modules", tuple)()
-    return all(isinstance(layer, FastBatchNorm2d) for layer in layers if isinstance(layer, _BatchNorm))
+    return all(getattr(layer, "knows_parts", False) for layer in layers if isinstance(layer, _BatchNorm))
+
+
+def parts_of(x: Tensor) -> tuple[Tensor, ...]:
+    """The parts that x is made of, see `in_parts`."""
+    if len(x) % _parts:
+        raise ValueError(f"{len(x)} samples are not {_parts} parts of one size")
+    return x.chunk(_parts)
+
+
+class Others(Protocol):
+    """The other processes, where statistics are of their rows too."""
+
+    def add(self, sums: Tensor) -> None:
+        """Add theirs to `sums`, in place; any number of any order, so that theirs has the same shape."""
+        ...
+
+    def plainly(self, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+        """x [n, c, h, w] normalised, by operations that can be differentiated to any order."""
+        ...
 
 
 class FastBatchNorm2d(nn.BatchNorm2d):
     """nn.BatchNorm2d, then max(y, slope y); see `in_parts`."""
 
     slope = 1.0
+    knows_parts = True
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return leaky(super().forward(x), self.slope)
-        parts = _parts
-        if len(x) % parts:
-            raise ValueError(f"{len(x)} samples are not {parts} parts of one size")
-        native = function("normalised", x.dtype) if x.device.type == "cpu" and x.ndim == 4 else None
-        count = x.numel() // max(1, x.shape[1]) // parts
-        if native is None or count < 2 or (self.track_running_stats and self.momentum is None):
-            normed = torch.cat([super(FastBatchNorm2d, self).forward(part) for part in x.chunk(parts)])
-            return leaky(normed, self.slope)
-        running: tuple[Tensor, Tensor] | None = None
-        if self.track_running_stats and self.running_mean is not None and self.running_var is not None:
-            running = self.running_mean, self.running_var
-            assert self.num_batches_tracked is not None
-            self.num_batches_tracked.add_(parts)
-        found: Tensor = Normalise.apply(  # type: ignore[no-untyped-call]
-            x.contiguous(memory_format=LAST),
-            self.weight,
-            self.bias,
-            running,
-            parts,
-            self.slope,
-            self.eps,
-            self.momentum or 0.0,
-        )
+        parts = parts_of(x)
+        # of a single row torch's own tells that there is no variance
+        found = normed(self, x, self.slope) if parts[0].numel() > x.shape[1] else None
+        if found is None:
+            found = leaky(torch.cat([super(FastBatchNorm2d, self).forward(part) for part in parts]), self.slope)
         return found
 
 
@@ -82,63 +84,91 @@ def leaky(x: Tensor, slope: float) -> Tensor:
     return found
 
 
+def normed(layer: _BatchNorm, x: Tensor, slope: float, others: Others | None = None) -> Tensor | None:
+    """What a batch norm in training and the leaky ReLU after it make of x, by norms.c; None where that can't be."""
+    suits = x.device.type == "cpu" and x.ndim == 4 and function("moments", x.dtype) is not None
+    if not suits or (layer.track_running_stats and layer.momentum is None):
+        return None
+    running: tuple[Tensor, Tensor] | None = None
+    if layer.running_mean is not None and layer.running_var is not None and layer.num_batches_tracked is not None:
+        running = layer.running_mean, layer.running_var
+        layer.num_batches_tracked.add_(_parts)
+    last = x.contiguous(memory_format=LAST)
+    how = How(_parts, slope, layer.eps, layer.momentum or 0.0, running, others)
+    found: Tensor = Normalise.apply(last, layer.weight, layer.bias, how)  # type: ignore[no-untyped-call]
+    return found
+
+
+class How(NamedTuple):
+    """What a `Normalise` has besides what it is differentiated by."""
+
+    parts: int
+    slope: float
+    eps: float
+    momentum: float
+    running: tuple[Tensor, Tensor] | None
+    others: Others | None
+
+
 class Normalise(torch.autograd.Function):
     """x [n, c, h, w], channels last -> y, by norms.c. Differentiated twice, it is torch's own."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor | None,
-        bias: Tensor | None,
-        running: tuple[Tensor, Tensor] | None,
-        parts: int,
-        slope: float,
-        eps: float,
-        momentum: float,
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, how: How) -> Tensor:
         y = torch.empty_like(x)
-        mean, inverse = torch.empty(2, parts, x.shape[1])
-        pointers = map(pointer, (x, weight, bias, y, mean, inverse, *(running or (None, None))))
-        called("normalised", x, *pointers, *sizes(x, parts), slope, eps, momentum)
+        sizes = how.parts, x.numel() // x.shape[1] // how.parts, x.shape[1]
+        # and behind the sums the rows that they are of
+        sums = torch.empty(2 * how.parts * x.shape[1] + 1, dtype=torch.float64)
+        call("moments", x, (x, sums), *sizes)
+        rows = float(sizes[1])
+        if how.others is not None:
+            sums[-1] = rows
+            how.others.add(sums)
+            rows = float(sums[-1])
+        mean, inverse = torch.empty(2, how.parts, x.shape[1])
+        running = how.running or (None, None)
+        tensors = x, sums, weight, bias, y, mean, inverse, *running
+        call("normalised", x, tensors, *sizes, rows, how.slope, how.eps, how.momentum)
         ctx.save_for_backward(x, weight, bias, mean, inverse)
-        ctx.parts, ctx.slope, ctx.eps = parts, slope, eps
+        ctx.how, ctx.sizes, ctx.rows = how, sizes, rows
         return y
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, bias, mean, inverse = ctx.saved_tensors
-        parts, slope = ctx.parts, ctx.slope
+        how: How = ctx.how
         if torch.is_grad_enabled():
             given = [t for t in (x, weight, bias) if t is not None and t.requires_grad]
-            y = plainly(x, weight, bias, parts, slope, ctx.eps)
+            y = plainly(x, weight, bias, how)
             found = iter(torch.autograd.grad(y, given, gradient, create_graph=True))
-            return *(next(found) if t is not None and t.requires_grad else None for t in (x, weight, bias)), *[None] * 5
+            return *(next(found) if t is not None and t.requires_grad else None for t in (x, weight, bias)), None
         gradient = gradient.contiguous(memory_format=LAST)
+        sums = torch.empty(2 * how.parts * x.shape[1], dtype=torch.float64)
+        call("unmoments", x, (gradient, x, weight, bias, mean, inverse, sums), *ctx.sizes, how.slope)
+        by_bias, by_weight = sums.view(how.parts, 2, -1).sum(0).to(mean.dtype)
+        if how.others is not None:
+            how.others.add(sums)
         by_x = torch.empty_like(x)
-        by_weight, by_bias = (None if t is None else torch.empty_like(t) for t in (weight, bias))
-        pointers = map(pointer, (gradient, x, weight, bias, mean, inverse, by_x, by_weight, by_bias))
-        called("unnormalised", x, *pointers, *sizes(x, parts), slope)
-        return by_x, by_weight, by_bias, *[None] * 5
+        tensors = gradient, x, sums, weight, bias, mean, inverse, by_x
+        call("unnormalised", x, tensors, *ctx.sizes, ctx.rows, how.slope)
+        return by_x, None if weight is None else by_weight, None if bias is None else by_bias, None
 
 
-def plainly(x: Tensor, weight: Tensor | None, bias: Tensor | None, parts: int, slope: float, eps: float) -> Tensor:
+def plainly(x: Tensor, weight: Tensor | None, bias: Tensor | None, how: How) -> Tensor:
     """The same by torch's operations."""
-    normed = torch.cat([batch_norm(part, None, None, weight, bias, True, 0.0, eps) for part in x.chunk(parts)])
-    return normed if slope == 1 else leaky_relu(normed, slope)
+
+    def one(part: Tensor) -> Tensor:
+        if how.others is not None:
+            return how.others.plainly(part, weight, bias, how.eps)
+        return batch_norm(part, None, None, weight, bias, True, 0.0, how.eps)
+
+    done = torch.cat([one(part) for part in x.chunk(how.parts)])
+    return done if how.slope == 1 else leaky_relu(done, how.slope)
 
 
-def sizes(x: Tensor, parts: int) -> tuple[int, int, int]:
-    """Parts, the rows of each, channels."""
-    return parts, x.numel() // x.shape[1] // parts, x.shape[1]
-
-
-def pointer(x: Tensor | None) -> int | None:
-    return None if x is None else x.data_ptr()
-
-
-def called(name: str, x: Tensor, *told: Any) -> None:
+def call(name: str, x: Tensor, tensors: Iterable[Tensor | None], *rest: float) -> None:
+    """`name` of norms.c for the precision of x. Errors: MemoryError."""
     native = function(name, x.dtype)
     assert native is not None
-    if native(*told):
+    if native(*(None if tensor is None else tensor.data_ptr() for tensor in tensors), *rest):
         raise MemoryError("no memory left for a batch norm")

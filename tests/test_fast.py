@@ -29,7 +29,11 @@ from wgan.fast.layers import FastConv2d, FastReLU, Nothing, PooledConv2d, Upsamp
 from wgan.fast.norms import FastBatchNorm2d, in_parts
 from wgan.networks import DCGAN, Points, ResNet
 from wgan.objectives import (
+    R1,
+    R2,
+    Critic,
     Dragan,
+    Draw,
     GradientPenalty,
     GroupSort,
     LipschitzPenalty,
@@ -318,6 +322,47 @@ def test_real_and_fake_in_one_pass(networks: DCGAN | ResNet, fast: bool) -> None
     assert seen == ([6] if together else [3, 3])
     for mine, expected in zip(*found, strict=True):
         torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("constraints", "sizes"), [((R1(3.0),), [3, 3]), ((R2(3.0),), [3, 3]), ((R1(3.0), R2(2.0)), [6])]
+)
+@pytest.mark.parametrize("networks", [DCGAN(filters=4, critic_norm="none"), DCGAN(filters=4)], ids=str)
+def test_scores_and_zero_centred_penalties_of_one_pass(
+    networks: DCGAN, constraints: tuple[R1 | R2, ...], sizes: list[int]
+) -> None:
+    critic = networks((1, 16, 16), 4)[1]
+    speed_up(critic)
+    apart, seen = copy.deepcopy(critic), list[int]()
+    apart.separable = False
+    critic.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
+    real, fake = random(3, 1, 16, 16, grad=False), random(3, 1, 16, 16, seed=1, grad=False) + 1
+    found = []
+    for one in (critic, apart):
+        losses = Objective(wasserstein, *constraints).critic_loss(one, real, fake, seeds.draw(CPU, 0, "x"))
+        losses.loss.backward()
+        gradients = [weight.grad for weight in one.parameters()]
+        found.append([losses.real_scores, losses.fake_scores, losses.penalty, *gradients])
+    # with batch norm, scores in one pass and then each penalty
+    assert seen == (sizes if networks.critic_norm == "none" else [6, *[3] * len(constraints)])
+    for mine, expected in zip(*found, strict=True):
+        torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_penalty_in_the_place_of_one_that_is_known_is_asked() -> None:
+    class Own(R1):
+        def penalty(self, critic: Critic, real: Tensor, fake: Tensor, draw: Draw) -> Tensor:
+            return real.new_tensor(7.0)
+
+    class Mine(GradientPenalty):
+        def penalty(self, critic: Critic, real: Tensor, fake: Tensor, draw: Draw) -> Tensor:
+            return real.new_tensor(5.0)
+
+    critic = Points(width=8)((2,), 4)[1]
+    speed_up(critic)
+    real, fake = random(3, 2, grad=False), random(3, 2, seed=1, grad=False)
+    losses = Objective(wasserstein, Own(), Mine()).critic_loss(critic, real, fake, seeds.draw(CPU, 0, "x"))
+    assert float(losses.penalty) == 12
 
 
 @compiled

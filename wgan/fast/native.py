@@ -13,6 +13,8 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,7 +22,7 @@ import torch
 
 SOURCES = [Path(__file__).with_name(name) for name in ("maps.c", "rows.c", "norms.c")]
 HEADERS = [Path(__file__).with_name(name) for name in ("numbers.h", "blocks.h")]
-FLAGS = ["-O3", "-march=native", "-fopenmp", "-fPIC", "-shared"]
+FLAGS = ["-O3", "-march=native", "-fopenmp", "-fPIC"]
 # seconds that a compiler may take
 PATIENCE = 60
 # what each map takes: pointers, then sizes
@@ -81,14 +83,17 @@ def _compiled() -> Path:
     file = cache_folder() / f"maps-{digest(text)}.so"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        aside = file.with_name(f".{file.name}.{os.getpid()}")
-        command = [*compiler, *FLAGS, *map(str, SOURCES), "-o", str(aside)]
-        try:
-            subprocess.run(command, check=True, timeout=PATIENCE, capture_output=True)
-            os.replace(aside, file)
-        finally:
-            aside.unlink(missing_ok=True)
+        with tempfile.TemporaryDirectory(dir=file.parent) as aside, ThreadPoolExecutor() as together:
+            objects = [f"{aside}/{source.stem}.o" for source in SOURCES]
+            each = zip(SOURCES, objects, strict=True)
+            list(together.map(_run, ([*compiler, *FLAGS, "-c", str(source), "-o", to] for source, to in each)))
+            _run([*compiler, *FLAGS, "-shared", *objects, "-o", f"{aside}/{file.name}"])
+            os.replace(f"{aside}/{file.name}", file)
     return file
+
+
+def _run(command: list[str]) -> None:
+    subprocess.run(command, check=True, timeout=PATIENCE, capture_output=True)
 
 
 def digest(text: str) -> str:

@@ -35,10 +35,21 @@ def in_parts(n: int) -> Iterator[None]:
 
 def keeps_parts_apart(network: object) -> bool:
     """Whether `in_parts` gives what a pass for each part would: it says so but for its batch norms, and they can."""
-    if not getattr(network, "separable", False):
-        return False
+    return _separable(network) and all(getattr(layer, "knows_parts", False) for layer in _norms(network))
+
+
+def has_no_norm(network: object) -> bool:
+    """Whether the network takes its samples one by one, of whatever batch they are."""
+    return _separable(network) and not any(_norms(network))
+
+
+def _separable(network: object) -> bool:
+    return bool(getattr(network, "separable", False))
+
+
+def _norms(network: object) -> Iterator[nn.Module]:
     layers: Iterable[nn.Module] = getattr(network, "modules", tuple)()
-    return all(getattr(layer, "knows_parts", False) for layer in layers if isinstance(layer, _BatchNorm))
+    return (layer for layer in layers if isinstance(layer, _BatchNorm))
 
 
 def parts_of(x: Tensor) -> tuple[Tensor, ...]:

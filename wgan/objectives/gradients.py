@@ -17,10 +17,16 @@ def squared_norms(critic: Critic, x: Tensor, *, create_graph: bool = True) -> Te
     One call of the critic and one backward pass through it. The sum of the scores is differentiated, which equals the
     gradients of single scores only if no layer couples samples (batch norm does).
     """
+    return scores_and_squared_norms(critic, x, create_graph=create_graph)[1]
+
+
+def scores_and_squared_norms(critic: Critic, x: Tensor, *, create_graph: bool = True) -> tuple[Tensor, Tensor]:
+    """The scores and `squared_norms` of one pass."""
     with torch.enable_grad():
         x = x.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=create_graph)
-        return widened(gradient).flatten(1).square().sum(1)
+        scores = critic(x)
+        (gradient,) = torch.autograd.grad(scores.sum(), x, create_graph=create_graph)
+        return scores, widened(gradient).flatten(1).square().sum(1)
 
 
 def gradient_norms(critic: Critic, x: Tensor, *, create_graph: bool = True) -> Tensor:

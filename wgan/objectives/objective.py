@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from wgan.errors import UserError
-from wgan.fast.norms import in_parts, keeps_parts_apart
+from wgan.fast.norms import has_no_norm, in_parts, keeps_parts_apart
 from wgan.objectives.base import Constraint, Critic, Draw, Pairing, widened
 from wgan.objectives.gradient_penalty import SlopePenalty
-from wgan.objectives.gradients import norms
+from wgan.objectives.gradients import norms, scores_and_squared_norms
+from wgan.objectives.zero_centred import ZeroCentred
 from wgan.spans import span
 
 
@@ -97,13 +98,17 @@ class Objective:
         self, critic: Critic, real: Tensor, fake: Tensor, draw: Draw
     ) -> tuple[Tensor, Tensor, dict[Constraint, Tensor]]:
         """Scores of real and of fake samples, and the penalties that came out of the same pass."""
-        slopes = [constraint for constraint in self.constraints if isinstance(constraint, SlopePenalty)]
+        slopes = [each for each in self.constraints if isinstance(each, SlopePenalty) and own(each, SlopePenalty)]
         in_one = getattr(critic, "scores_and_gradients", None)
         if in_one is not None and len(slopes) == 1:
             found = in_one(torch.cat([real, fake]), lambda: slopes[0].points(real, fake, draw))
             if found is not None:
                 scores = widened(found[0])
                 return scores[: len(real)], scores[len(real) :], {slopes[0]: slopes[0].of_norms(norms(found[1]))}
+        centred = [each for each in self.constraints if isinstance(each, ZeroCentred) and own(each, ZeroCentred)]
+        if centred and has_no_norm(critic):
+            real_scores, fake_scores, squares = _with_squares(critic, real, fake, {each.at_real for each in centred})
+            return real_scores, fake_scores, {each: each.of_squares(squares[each.at_real]) for each in centred}
         return *_both_scores(critic, real, fake), {}
 
     def generator_loss(self, real_scores: Tensor | None, fake_scores: Tensor) -> Tensor:
@@ -117,6 +122,11 @@ class Objective:
             constraint.constrain(critic)
 
 
+def own(constraint: Constraint, kind: type[Constraint]) -> bool:
+    """Whether a constraint's penalty is the one of its kind, and not a user's in its place."""
+    return type(constraint).penalty is kind.penalty
+
+
 def _both_scores(critic: Critic, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     """Those of real and of fake samples: in one pass where that gives what two would."""
     if keeps_parts_apart(critic):
@@ -124,6 +134,25 @@ def _both_scores(critic: Critic, real: Tensor, fake: Tensor) -> tuple[Tensor, Te
             scores = _scores(critic, torch.cat([real, fake]))
         return scores[: len(real)], scores[len(real) :]
     return _scores(critic, real), _scores(critic, fake)
+
+
+def _with_squares(
+    critic: Critic, real: Tensor, fake: Tensor, at_real: set[bool]
+) -> tuple[Tensor, Tensor, dict[bool, Tensor]]:
+    """Scores of both, and the squared gradient norms `at_real` (True), at fake samples (False) or at both."""
+
+    def checked(x: Tensor) -> Tensor:
+        return _scores(critic, x)
+
+    if len(at_real) == 2:
+        scores, squares = scores_and_squared_norms(checked, torch.cat([real, fake]))
+        n = len(real)
+        return scores[:n], scores[n:], {True: squares[:n], False: squares[n:]}
+    (which,) = at_real
+    looked_at, other = (real, fake) if which else (fake, real)
+    scores, squares = scores_and_squared_norms(checked, looked_at)
+    others = checked(other)
+    return *((scores, others) if which else (others, scores)), {which: squares}
 
 
 def _scores(critic: Critic, x: Tensor) -> Tensor:

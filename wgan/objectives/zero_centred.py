@@ -21,28 +21,36 @@ from wgan.objectives.gradients import squared_norms
 
 
 @dataclass(frozen=True)
-class R1(Constraint):
-    """gamma / 2 E |grad f(x)|^2 at real samples."""
+class ZeroCentred(Constraint):
+    """gamma / 2 E |grad f|^2 at the samples themselves."""
 
     gamma: float = 10.0
     per_sample: ClassVar[bool] = True
+    name: ClassVar[str]
+    at_real: ClassVar[bool]
 
     def __post_init__(self) -> None:
-        require_number("r1", "gamma", self.gamma, least=0)
+        require_number(self.name, "gamma", self.gamma, least=0)
+
+    def of_squares(self, squares: Tensor) -> Tensor:
+        """The penalty, a scalar, of the squared gradient norms [n] at the samples."""
+        return self.gamma / 2 * squares.mean()
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, draw: Draw) -> Tensor:
-        return self.gamma / 2 * squared_norms(critic, real).mean()
+        return self.of_squares(squared_norms(critic, real if self.at_real else fake))
 
 
 @dataclass(frozen=True)
-class R2(Constraint):
+class R1(ZeroCentred):
+    """gamma / 2 E |grad f(x)|^2 at real samples."""
+
+    name: ClassVar[str] = "r1"
+    at_real: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class R2(ZeroCentred):
     """gamma / 2 E |grad f(G(z))|^2 at fake samples."""
 
-    gamma: float = 10.0
-    per_sample: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        require_number("r2", "gamma", self.gamma, least=0)
-
-    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, draw: Draw) -> Tensor:
-        return self.gamma / 2 * squared_norms(critic, fake).mean()
+    name: ClassVar[str] = "r2"
+    at_real: ClassVar[bool] = False

@@ -236,7 +236,15 @@ def test_precision_auto_is_of_the_machine_and_the_data(monkeypatch: pytest.Monke
         monkeypatch.setattr("wgan.run.quickest_precision", lambda device, found=found: found)
         assert Run(steps=1).resolved(images(), cpu).precision == found
         assert Run(steps=1, precision="fp32").resolved(images(), cpu).precision == "fp32"
-        assert Run(data="8gaussians", steps=1).resolved(load("8gaussians"), cpu).precision == "fp32"
+        points, run = load("8gaussians"), Run(data="8gaussians", steps=1)
+        assert run.resolved(points, cpu).precision == found
+        assert dataclasses.replace(run, networks=PointNetworks(256)).resolved(points, cpu).precision == found
+        assert dataclasses.replace(run, networks=PointNetworks(255)).resolved(points, cpu).precision == "fp32"
+        assert (
+            dataclasses.replace(run, networks=lambda *told: PointNetworks()(*told)).resolved(points, cpu).precision
+            == "fp32"
+        )
+        assert run.resolved(points, torch.device("cuda")).precision == "fp32"
         assert Run(steps=1).resolved(images()).precision == "auto"
 
 

@@ -92,7 +92,7 @@ class RunFlags:
     dequantize: Annotated[bool | None, Parameter(negative="--no-dequantize")] = None
     "add U[0, 1/128) to images in [-1, 1]"
     precision: Literal["auto", "fp32", "bf16"] | None = None
-    "of the networks' arithmetic; auto: bf16 for images where the machine is quicker in it (auto)"
+    "of the networks' arithmetic; auto: bf16 where the machine is quicker in it, but for small perceptrons (auto)"
     allow_critic_batch_norm: bool | None = None
     "allow batch norm in a critic whose constraint looks at single samples"
 

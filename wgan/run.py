@@ -28,6 +28,8 @@ from wgan.parts import parse, parse_one, spell
 OBJECTIVE_PARTS: dict[str, Any] = {**PAIRINGS, **CONSTRAINTS}
 
 Precision = Literal["auto", "fp32", "bf16"]
+# units of a perceptron from which bf16 is quicker on a CPU: with fewer, casts take what products save
+WIDE = 256
 
 # an infinite toy distribution would fill any memory that it is asked to
 LARGEST_BATCH = 1 << 20
@@ -57,7 +59,8 @@ class Run:
         min(ema, (1 + step) / (10 + step)), so that early samples are not ruined by the first weights.
     dequantize: adds U[0, 1/128) to images in [-1, 1], as the WGAN-GP ResNet code does.
     precision: "fp32", or "bf16" for the networks' arithmetic (weights and norms stay fp32). "auto"
-        takes bf16 for images where the device has it natively and is quicker in it, else fp32.
+        takes bf16 where the device has it natively and is quicker in it, for images and for points by networks of
+        at least 256 units on a CPU; else fp32.
     allow_critic_batch_norm: batch norm in a critic whose constraint looks at single samples, refused otherwise.
     seed: every random number follows from it.
     """
@@ -152,7 +155,9 @@ class Run:
         networks = self.networks or self._networks_for(data)
         precision: Precision = self.precision
         if precision == "auto" and device is not None:
-            precision = quickest_precision(device) if len(data.shape) == 3 else "fp32"
+            # on a GPU a perceptron's time is that of starting its kernels, and casts are more of them
+            wide = isinstance(networks, Points) and networks.width >= WIDE and device.type == "cpu"
+            precision = quickest_precision(device) if wide or len(data.shape) == 3 else "fp32"
         return replace(self, networks=networks, steps=self.steps or self._steps_in(count or 0), precision=precision)
 
     def _networks_for(self, data: Data) -> Network:

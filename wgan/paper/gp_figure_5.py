@@ -43,7 +43,7 @@ def runs(seed: int, scale: Scale) -> dict[str, Job]:
 def measure(run: Run, n: int, scale: Scale, here: Path) -> dict[str, Any]:
     """The critic's negative loss on 1,000 images of the training set and of the test set, at 25 steps."""
     whole, test = (load("mnist", root=scale.data_root, split=split, quiet=True) for split in ("train", "test"))
-    run = replace(run, data=subset(whole, 0, n, run.seed))
+    run = replace(run, data=subset(whole, 0, n, run.seed), precision="fp32")
     if scale.full:
         run = replace(run, networks=DCGAN(critic_norm="none"), steps=20_000, generator_optimizer=run.critic_optimizer)
         run = with_lr(run, critic=run.critic_optimizer.lr / 5, generator=run.critic_optimizer.lr / 5)

@@ -44,7 +44,7 @@ def runs(seed: int, scale: Scale) -> dict[str, Job]:
             run = replace(run, critic_optimizer=adam, generator_optimizer=adam)
         for i in range(67 if scale.full else 6):
             networks = replace(drawn(seed, i, small=not scale.full), critic_norm=norm)
-            jobs[f"{rule}-{i}"] = partial(measure, replace(run, seed=seed, networks=networks), scale)
+            jobs[f"{rule}-{i}"] = partial(measure, replace(run, networks=networks, precision="fp32", seed=seed), scale)
     return jobs
 
 

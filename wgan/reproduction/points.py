@@ -35,7 +35,7 @@ from wgan.reproduction.results import Job, Results, Scale
 from wgan.run import Run, with_lr
 
 SHARE, NEAR, SAMPLES, SHOWN = 0.2, 0.25, 2500, 600
-BASE = Run(networks=Points(64, 3), z_dim=2, batch_size=128, lr_decay="linear")
+BASE = Run(precision="fp32", networks=Points(64, 3), z_dim=2, batch_size=128, lr_decay="linear")
 
 
 class Rule(NamedTuple):

@@ -44,7 +44,7 @@ def bench(
     precision
         of the networks' arithmetic, as for wgan train (auto)
     repeats
-        timed steps of each, in turn (5)
+        timed turns of each, of a third of a second and a step at least (5)
     no_textbook
         leave the comparison out
     device

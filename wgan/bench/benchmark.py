@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from wgan.graphs import WARM_UP, fastest, resident
 from wgan.run import Run
 from wgan.spans import measured
 from wgan.state import start
+
+# seconds that each loop goes on for before it is the other's turn: alone on the machine for a while, as training is
+TURN = 0.3
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class Benchmark:
             (
                 "step",
                 f"{seconds(self.seconds_per_step)}",
-                f"median of {self.repeats}, {seconds(low)} to {seconds(high)}",
+                f"median of {self.repeats} turns, {seconds(low)} to {seconds(high)}",
             ),
             ("images/s", f"{self.images_per_second:,.0f}", "real samples that the critic sees"),
         ]
@@ -115,8 +119,9 @@ def bench(
 ) -> Benchmark:
     """Measure `run` on this machine. Nothing is written, but for what is remembered of which kernels are quick.
 
-    repeats: timed steps of each. textbook: time the textbook loop too, where it has the run (the presets' pairings and
-    constraints, no labels), in a process of its own. Errors: UserError for what can't be run, as training would raise.
+    repeats: timed turns of each, of TURN seconds and a step at least. textbook: time the textbook loop too, where it
+    has the run (the presets' pairings and constraints, no labels), in a process of its own. Errors: UserError for what
+    can't be run, as training would raise.
     """
     at_least(1, "repeats", repeats)
     where = find_device(device)
@@ -130,19 +135,19 @@ def bench(
         state = start(run, data, where)
         source, iterate = resident(data, where), fastest(run, state, where, WHOLE)
 
-        def step() -> float:
+        def steps(n: int) -> float:
             wait()
             begin = time.perf_counter()
-            update(run, state, source, where, WHOLE, iterate)
+            for _ in range(n):
+                update(run, state, source, where, WHOLE, iterate)
             wait()
-            return time.perf_counter() - begin
+            return (time.perf_counter() - begin) / n
 
         # the first steps also warm up: kernels are chosen, memory is taken, on a GPU a graph is made
-        for _ in range(WARM_UP + 2 if where.type == "cuda" else 2):
-            step()
+        steps(WARM_UP + 2 if where.type == "cuda" else 2)
         memory = peak_memory(where)
         advance(1)
-        mine, theirs = _in_turn(step, opponent(run, where, data_root) if textbook else None, repeats, advance)
+        mine, theirs = _in_turn(steps, opponent(run, where, data_root) if textbook else None, repeats, advance)
         with measured(wait) as parts:
             begin = time.perf_counter()
             for _ in range(repeats):
@@ -190,16 +195,22 @@ def _counted(run: Run, data: Data, device: torch.device) -> tuple[int, int]:
 
 
 def _in_turn(
-    step: Callable[[], float], other: Opponent | None, repeats: int, advance: Callable[[int], None]
+    steps: Callable[[int], float], other: Opponent | None, repeats: int, advance: Callable[[int], None]
 ) -> tuple[list[float], list[float]]:
-    """Seconds of each loop's steps, one after the other, so that the machine's moods are shared."""
+    """Seconds of a step in each loop's turns, one after the other, so that the machine's moods are shared."""
+
+    def turn(does: Callable[[int], float]) -> partial[float]:
+        return partial(does, max(1, round(TURN / does(1))))
+
     mine, theirs = list[float](), list[float]()
     with other or nullcontext():
+        ours = turn(steps)
         if other:
-            other.step(), other.step()
+            other.steps(2)
+            its = turn(other.steps)
         for _ in range(repeats):
-            mine.append(step())
+            mine.append(ours())
             if other:
-                theirs.append(other.step())
+                theirs.append(its())
             advance(2)
     return mine, theirs

@@ -1,6 +1,7 @@
 """The textbook loop in a process of its own, so that neither loop has the other's memory settings and threads.
 
-It reads a pickled task from its standard input, then steps once for each line and answers with the seconds that took.
+It reads a pickled task from its standard input, then takes as many steps as each line says and answers with the seconds
+of one.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Task(NamedTuple):
 
 
 class Opponent:
-    """`step()` is one step of the textbook loop, and gives its seconds."""
+    """`steps(n)` does n steps of the textbook loop, and gives the seconds of one."""
 
     def __init__(self, task: bytes) -> None:
         self.process = subprocess.Popen(
@@ -48,10 +49,10 @@ class Opponent:
         with contextlib.suppress(BrokenPipeError):
             self._write(task)
 
-    def step(self) -> float:
+    def steps(self, n: int) -> float:
         assert self.process.stdout is not None
         try:
-            self._write(b"step\n")
+            self._write(b"%d\n" % n)
             return float(self.process.stdout.readline())
         except (BrokenPipeError, ValueError):
             raise UserError("the textbook loop stopped; --no-textbook leaves the comparison out") from None
@@ -99,7 +100,7 @@ def textbook() -> ModuleType | None:
 
 
 def serve() -> None:
-    """The other process: a task on the standard input, then a step for each line that comes."""
+    """The other process: a task on the standard input, then as many steps as each line says."""
     asked = sys.stdin.buffer
     task: Task = pickle.load(asked)
     torch.set_num_threads(task.threads)
@@ -107,8 +108,9 @@ def serve() -> None:
     assert module is not None
     training = module.Textbook(task.run, load(task.run.data, size=task.run.size, root=task.root), device)
     wait = waiting(device)
-    while asked.readline():
+    for line in asked:
         begin = time.perf_counter()
-        training.step()
+        for _ in range(int(line)):
+            training.step()
         wait()
-        print(time.perf_counter() - begin, flush=True)
+        print((time.perf_counter() - begin) / int(line), flush=True)

@@ -16,7 +16,7 @@ Each map knows its adjoint, which is its derivative: derivatives of any order ne
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,13 +26,47 @@ from wgan.fast.native import library
 LAST = torch.channels_last
 
 
-class Linear(Protocol):
-    """A linear map of a tensor."""
+Sizes = tuple[int, ...]
 
-    def __call__(self, x: Tensor, /) -> Tensor: ...
+
+@dataclass(frozen=True)
+class Linear:
+    """The map `name` of maps.c from tensors of shape `takes` to `gives`. Images and kernels have channels last.
+
+    sizes: what maps.c is told. dtype: the matrices' precision for kernels, which themselves are float32; None for
+    images, which are of one precision on both sides.
+    """
+
+    name: str
+    name_of_adjoint: str
+    takes: Sizes
+    gives: Sizes
+    sizes: Sizes
+    dtype: torch.dtype | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        native = library()
+        assert native is not None
+        x = x.contiguous(memory_format=_order(self.takes))
+        precise = self.dtype is not None and len(self.gives) == 4
+        out = torch.empty(
+            self.gives,
+            dtype=torch.float32 if precise else self.dtype or x.dtype,
+            memory_format=_order(self.gives),
+        )
+        kind = "bf16" if (self.dtype or x.dtype) == torch.bfloat16 else "float"
+        failed = getattr(native, f"{self.name}_{kind}")(x.data_ptr(), out.data_ptr(), *self.sizes)
+        if failed and self.name in ("unsplit", "uncolumns"):
+            raise MemoryError("no memory left for a convolution")
+        return out
 
     @property
-    def adjoint(self) -> Linear: ...
+    def adjoint(self) -> Linear:
+        return Linear(self.name_of_adjoint, self.name, self.gives, self.takes, self.sizes, self.dtype)
+
+
+def _order(shape: Sizes) -> torch.memory_format:
+    return LAST if len(shape) == 4 else torch.contiguous_format
 
 
 class Apply(torch.autograd.Function):
@@ -54,178 +88,39 @@ def apply(x: Tensor, linear: Linear) -> Tensor:
     return found
 
 
-def _run(name: str, x: Tensor, out: Tensor, *rest: int, kind: torch.dtype | None = None) -> Tensor:
-    """Call the compiled map `name` on contiguous tensors."""
-    maps = library()
-    assert maps is not None
-    kind = kind or x.dtype
-    failed = getattr(maps, f"{name}_{'bf16' if kind == torch.bfloat16 else 'float'}")(
-        x.data_ptr(), out.data_ptr(), *rest
-    )
-    if failed and name in ("unsplit", "uncolumns"):
-        raise MemoryError("no memory left for a convolution")
-    return out
-
-
 def side(stride: int) -> int:
     """a: the inputs of a tile along one axis."""
     return 3 if stride == 2 else 4
 
 
-@dataclass(frozen=True)
-class Split:
+def split(shape: Sizes, stride: int) -> Linear:
     """x of `shape` [n, c, h, w] -> tiles [a^2, n h w / (2 stride)^2, stride^2 c]."""
-
-    shape: tuple[int, ...]
-    stride: int
-
-    def __call__(self, x: Tensor) -> Tensor:
-        n, c, h, w = self.shape
-        tiles = x.new_empty(side(self.stride) ** 2, n * h * w // (4 * self.stride**2), self.stride**2 * c)
-        return _run("split", x.contiguous(memory_format=LAST), tiles, n, h, w, c, self.stride)
-
-    @property
-    def adjoint(self) -> Unsplit:
-        return Unsplit(self.shape, self.stride)
+    n, c, h, w = shape
+    tiles = side(stride) ** 2, n * h * w // (4 * stride**2), stride**2 * c
+    return Linear("split", "unsplit", shape, tiles, (n, h, w, c, stride))
 
 
-@dataclass(frozen=True)
-class Unsplit:
-    """The adjoint of Split."""
-
-    shape: tuple[int, ...]
-    stride: int
-
-    def __call__(self, tiles: Tensor) -> Tensor:
-        n, c, h, w = self.shape
-        x = torch.empty(self.shape, dtype=tiles.dtype, memory_format=LAST)
-        return _run("unsplit", tiles.contiguous(), x, n, h, w, c, self.stride)
-
-    @property
-    def adjoint(self) -> Split:
-        return Split(self.shape, self.stride)
-
-
-@dataclass(frozen=True)
-class Merge:
+def merge(shape: Sizes, a: int) -> Linear:
     """products [a^2, n h w / 4, o] -> y of `shape` [n, o, h, w]."""
-
-    shape: tuple[int, ...]
-    a: int
-
-    def __call__(self, products: Tensor) -> Tensor:
-        n, o, h, w = self.shape
-        y = torch.empty(self.shape, dtype=products.dtype, memory_format=LAST)
-        return _run("merge", products.contiguous(), y, n, h, w, o, self.a)
-
-    @property
-    def adjoint(self) -> Unmerge:
-        return Unmerge(self.shape, self.a)
+    n, o, h, w = shape
+    return Linear("merge", "unmerge", (a**2, n * h * w // 4, o), shape, (n, h, w, o, a))
 
 
-@dataclass(frozen=True)
-class Unmerge:
-    """The adjoint of Merge."""
-
-    shape: tuple[int, ...]
-    a: int
-
-    def __call__(self, y: Tensor) -> Tensor:
-        n, o, h, w = self.shape
-        products = y.new_empty(self.a**2, n * h * w // 4, o)
-        return _run("unmerge", y.contiguous(memory_format=LAST), products, n, h, w, o, self.a)
-
-    @property
-    def adjoint(self) -> Merge:
-        return Merge(self.shape, self.a)
-
-
-@dataclass(frozen=True)
-class Kernels:
+def kernels(shape: Sizes, stride: int, dtype: torch.dtype) -> Linear:
     """w of `shape` [o, c, stride r, stride r], float32 -> [a^2, o, stride^2 c] in `dtype`."""
-
-    shape: tuple[int, ...]
-    stride: int
-    dtype: torch.dtype
-
-    def __call__(self, w: Tensor) -> Tensor:
-        o, c = self.shape[:2]
-        u = torch.empty(side(self.stride) ** 2, o, self.stride**2 * c, dtype=self.dtype)
-        return _run("kernels", w.contiguous(memory_format=LAST), u, o, c, self.stride, kind=self.dtype)
-
-    @property
-    def adjoint(self) -> Unkernels:
-        return Unkernels(self.shape, self.stride, self.dtype)
+    o, c = shape[:2]
+    return Linear("kernels", "unkernels", shape, (side(stride) ** 2, o, stride**2 * c), (o, c, stride), dtype)
 
 
-@dataclass(frozen=True)
-class Unkernels:
-    """The adjoint of Kernels."""
-
-    shape: tuple[int, ...]
-    stride: int
-    dtype: torch.dtype
-
-    def __call__(self, u: Tensor) -> Tensor:
-        w = torch.empty(self.shape, memory_format=LAST)
-        return _run("unkernels", u.contiguous(), w, *self.shape[:2], self.stride)
-
-    @property
-    def adjoint(self) -> Kernels:
-        return Kernels(self.shape, self.stride, self.dtype)
-
-
-@dataclass(frozen=True)
-class Columns:
+def columns(shape: Sizes, kernel: int, stride: int, padding: int) -> Linear:
     """x of `shape` [n, c, h, w] -> each of its k x k patches as a row, [1, n h' w', k^2 c]."""
-
-    shape: tuple[int, ...]
-    kernel: int
-    stride: int
-    padding: int
-
-    @property
-    def out(self) -> tuple[int, int]:
-        """h', w'."""
-        h, w = ((length + 2 * self.padding - self.kernel) // self.stride + 1 for length in self.shape[2:])
-        return h, w
-
-    def __call__(self, x: Tensor) -> Tensor:
-        n, c, h, w = self.shape
-        height, width = self.out
-        rows = x.new_empty(1, n * height * width, self.kernel**2 * c)
-        return _run(
-            "columns",
-            x.contiguous(memory_format=LAST),
-            rows,
-            n,
-            h,
-            w,
-            c,
-            self.kernel,
-            self.stride,
-            self.padding,
-        )
-
-    @property
-    def adjoint(self) -> Uncolumns:
-        return Uncolumns(self.shape, self.kernel, self.stride, self.padding)
+    n, c, h, w = shape
+    height, width = patches(shape, kernel, stride, padding)
+    rows = 1, n * height * width, kernel**2 * c
+    return Linear("columns", "uncolumns", shape, rows, (n, h, w, c, kernel, stride, padding))
 
 
-@dataclass(frozen=True)
-class Uncolumns:
-    """The adjoint of Columns."""
-
-    shape: tuple[int, ...]
-    kernel: int
-    stride: int
-    padding: int
-
-    def __call__(self, rows: Tensor) -> Tensor:
-        n, c, h, w = self.shape
-        x = torch.empty(self.shape, dtype=rows.dtype, memory_format=LAST)
-        return _run("uncolumns", rows.contiguous(), x, n, h, w, c, self.kernel, self.stride, self.padding)
-
-    @property
-    def adjoint(self) -> Columns:
-        return Columns(self.shape, self.kernel, self.stride, self.padding)
+def patches(shape: Sizes, kernel: int, stride: int, padding: int) -> tuple[int, int]:
+    """h', w': the patches of an image of `shape` one below and one beside another."""
+    h, w = ((length + 2 * padding - kernel) // stride + 1 for length in shape[2:])
+    return h, w

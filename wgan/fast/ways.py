@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wgan.fast.maps import Columns, Kernels, Merge, Split, Uncolumns, Unmerge, Unsplit, apply, side
+from wgan.fast.maps import apply, columns, kernels, merge, patches, side, split
 
 # --- the products: three bilinear maps, each the derivative of the others ---------------------------------------------
 
@@ -78,24 +78,25 @@ def winograd_fits(kernel: int, stride: int, padding: int, height: int, width: in
 def winograd_convolve(x: Tensor, w: Tensor, stride: int, padding: int) -> Tensor:
     """conv2d(x, w, None, stride, padding) for w [o, c, 4, 4], stride 2 or [o, c, 3, 3], 1; in x's precision."""
     n, _, height, width = shape = tuple(x.shape)
-    u = apply(w, Kernels(tuple(w.shape), stride, x.dtype))
-    products: Tensor = Product.apply(apply(x, Split(shape, stride)), u)  # type: ignore[no-untyped-call]
-    return apply(products, Merge((n, len(w), height // stride, width // stride), side(stride)))
+    u = apply(w, kernels(tuple(w.shape), stride, x.dtype))
+    products: Tensor = Product.apply(apply(x, split(shape, stride)), u)  # type: ignore[no-untyped-call]
+    return apply(products, merge((n, len(w), height // stride, width // stride), side(stride)))
 
 
 def winograd_spread(y: Tensor, w: Tensor, stride: int, padding: int) -> Tensor:
     """conv_transpose2d(y, w, None, stride, padding) for such w and y [n, o, h, w]; in y's precision."""
     n, _, height, width = shape = tuple(y.shape)
-    u = apply(w, Kernels(tuple(w.shape), stride, y.dtype))
-    tiles: Tensor = Back.apply(apply(y, Unmerge(shape, side(stride))), u)  # type: ignore[no-untyped-call]
-    return apply(tiles, Unsplit((n, w.shape[1], stride * height, stride * width), stride))
+    u = apply(w, kernels(tuple(w.shape), stride, y.dtype))
+    tiles: Tensor = Back.apply(apply(y, merge(shape, side(stride)).adjoint), u)  # type: ignore[no-untyped-call]
+    return apply(tiles, split((n, w.shape[1], stride * height, stride * width), stride).adjoint)
 
 
 def column_convolve(x: Tensor, w: Tensor, stride: int, padding: int) -> Tensor:
     """conv2d(x, w, None, stride, padding) for w [o, c, k, k], in x's precision."""
-    columns = Columns(tuple(x.shape), w.shape[2], stride, padding)
-    products: Tensor = Product.apply(apply(x, columns), _rows(w, x.dtype))  # type: ignore[no-untyped-call]
-    return products.view(len(x), *columns.out, len(w)).permute(0, 3, 1, 2)
+    shape = tuple(x.shape)
+    tiles = apply(x, columns(shape, w.shape[2], stride, padding))
+    products: Tensor = Product.apply(tiles, _rows(w, x.dtype))  # type: ignore[no-untyped-call]
+    return products.view(len(x), *patches(shape, w.shape[2], stride, padding), len(w)).permute(0, 3, 1, 2)
 
 
 def column_spread(y: Tensor, w: Tensor, stride: int, padding: int) -> Tensor:
@@ -104,7 +105,7 @@ def column_spread(y: Tensor, w: Tensor, stride: int, padding: int) -> Tensor:
     height, width = ((length - 1) * stride - 2 * padding + w.shape[2] for length in (height, width))
     products = y.permute(0, 2, 3, 1).reshape(1, -1, o)
     tiles: Tensor = Back.apply(products, _rows(w, y.dtype))  # type: ignore[no-untyped-call]
-    return apply(tiles, Uncolumns((n, w.shape[1], height, width), w.shape[2], stride, padding))
+    return apply(tiles, columns((n, w.shape[1], height, width), w.shape[2], stride, padding).adjoint)
 
 
 def _rows(w: Tensor, dtype: torch.dtype) -> Tensor:

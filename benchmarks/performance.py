@@ -23,8 +23,8 @@ ROWS = {
     "DCGAN, 32 px, `wgan-gp`": ["cifar10", "--preset", "wgan-gp"],
     "DCGAN, 64 px, `wgan`": ["cifar10", "--preset", "wgan", "--size", "64"],
     "ResNet, 32 px, `wgan-gp-resnet`": ["cifar10", "--preset", "wgan-gp-resnet", "--repeats", "3"],
-    "points, `wgan-gp`": ["8gaussians", "--preset", "wgan-gp", "--repeats", "30"],
-    "points, `wgan-gp`, bf16": ["8gaussians", "--preset", "wgan-gp", "--precision", "bf16", "--repeats", "30"],
+    "points, `wgan-gp`": ["8gaussians", "--preset", "wgan-gp", "--repeats", "15"],
+    "points, `wgan-gp`, fp32": ["8gaussians", "--preset", "wgan-gp", "--precision", "fp32", "--repeats", "15"],
 }
 HEAD = (
     "| run | precision | textbook | ours | ratio | images/s | arithmetic | of the ceiling | memory |",

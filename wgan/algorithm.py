@@ -26,8 +26,8 @@ from wgan.watch import Losses
 
 # every row, in one piece
 WHOLE = Share()
-# fakes that are made ahead in one pass, unless one update wants more: more take memory and no less time
-AHEAD = 512
+# fakes that are made ahead in one pass, unless one update wants more: more take memory and no less time. Images, points
+AHEAD = {3: 128, 1: 1024}
 
 
 def iterate(run: Run, state: State, data: Data, device: torch.device, share: Share = WHOLE) -> Losses:
@@ -77,7 +77,7 @@ def samples_ahead(
     if not keeps_parts_apart(state.generator):
         yield from [None] * n
         return
-    together = max(1, AHEAD // run.batch_size)
+    together = max(1, AHEAD.get(len(data.shape), 1) // run.batch_size)
     for first in range(0, n, together):
         updates = range(first, min(first + together, n))
         with span("data"):

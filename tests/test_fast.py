@@ -469,6 +469,11 @@ def test_batch_norms_that_stay_as_they_are() -> None:
             torch.testing.assert_close(fast(numbers), layer(numbers))
         for mine, expected in zip(fast.buffers(), layer.buffers(), strict=True):
             torch.testing.assert_close(mine, expected)
+    untracked = nn.BatchNorm2d(4, track_running_stats=False).eval()
+    fast = copy.deepcopy(untracked)
+    speed_up(fast)
+    with in_parts(2):
+        torch.testing.assert_close(fast(x), torch.cat([untracked(part) for part in x.chunk(2)]))
     fast = nn.BatchNorm2d(4)
     speed_up(fast)
     with in_parts(4), pytest.raises(ValueError, match="4 parts"):

@@ -78,7 +78,7 @@ class FastBatchNorm2d(nn.BatchNorm2d):
     knows_parts = True
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
+        if not self.training and self.running_mean is not None:
             return leaky(super().forward(x), self.slope)
         parts = parts_of(x)
         # of a single row torch's own tells that there is no variance

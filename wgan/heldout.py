@@ -52,10 +52,10 @@ class HeldOut:
             for i, (data, purpose) in enumerate(((self.train, "held-out train"), (self.data, "held-out"))):
                 batch = data.batch(seeds.derive(run.seed, purpose), place, size)
                 labels = batch.labels.to(device) if run.conditional and batch.labels is not None else None
-                sums[i] += given(state.critic, labels)(batch.x.to(device)).double().sum().cpu()
+                sums[i] += given(state.critic, labels)(batch.x.to(device)).cpu().double().sum()
             # the fakes get the labels of the held-out batch
             z = seeds.draw(device, run.seed, "held-out z", state.step, begin).normal(size, run.z_dim)
-            sums[2] += given(state.critic, labels)(generate(state.generator, z, labels)).double().sum().cpu()
+            sums[2] += given(state.critic, labels)(generate(state.generator, z, labels)).cpu().double().sum()
         state.critic.train(training[0])
         state.generator.train(training[1])
         train, held, fake = (sums / n).tolist()

@@ -209,9 +209,9 @@ class Fit:
 
     @torch.no_grad()
     def scores(self, x: Tensor, block: int = 1024) -> Tensor:
-        """f, float64 [n]."""
+        """f, float64 [n], on the CPU."""
         self.critic.eval()
-        found = torch.cat([self.critic(x[i : i + block]).double() for i in range(0, len(x), block)])
+        found = torch.cat([self.critic(x[i : i + block]).cpu().double() for i in range(0, len(x), block)])
         self.critic.train()
         return found
 

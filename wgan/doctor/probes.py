@@ -58,7 +58,7 @@ class Batches:
         """Scores float64 [m] of the first m samples x [m, *shape], on the CPU."""
         with judging(critic), torch.no_grad():
             parts = [given(critic, self._labels(at))(x[at]) for at in self._slices(len(x))]
-        return torch.cat(parts).double().cpu()
+        return torch.cat(parts).cpu().double()
 
     def slopes(self, critic: nn.Module, n: int = SAMPLES) -> Tensor:
         """Gradient norms float64 between the first n real and fake samples, on the CPU."""
@@ -68,7 +68,7 @@ class Batches:
                 gradient_norms(given(critic, self._labels(at)), between[at], create_graph=False).detach()
                 for at in self._slices(len(between))
             ]
-        return torch.cat(parts).double().cpu()
+        return torch.cat(parts).cpu().double()
 
     def raw_and_slope(self, critic: nn.Module, n: int = SAMPLES) -> tuple[float, float]:
         """(E f(real) - E f(fake), mean slope) on the first n of them."""

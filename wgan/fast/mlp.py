@@ -116,6 +116,8 @@ class Both(torch.autograd.Function):
             masked(mixed[n:], above[n:], slope, out=mixed[n:])
         last = gathered(weight[:, None], values[-1][:n]) + mixed[n:].sum(0, dtype=weight.dtype)
         # the two halves of a Wasserstein loss cancel here: what rounding left of that, Adam would make whole steps of
-        offset = weight.double().sum().to(weight.dtype)[None] if ctx.has_offset else None
+        # (Apple's GPUs have no float64)
+        wide = weight if weight.device.type == "mps" else weight.double()
+        offset = wide.sum().to(weight.dtype)[None] if ctx.has_offset else None
         found += [last, offset]
         return None, None, None, None, *found

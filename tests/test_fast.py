@@ -482,6 +482,37 @@ def test_batch_norms_that_stay_as_they_are() -> None:
         fast(random(1, 4, 1, 1))
 
 
+def test_networks_that_are_bfloat16_themselves_are_left_to_torch() -> None:
+    """What is compiled reads weights as float32: of half the bytes it would read what lies behind them."""
+    norm = nn.BatchNorm2d(70).bfloat16()
+    fast = copy.deepcopy(norm)
+    speed_up(fast)
+    x = random(4, 70, 3, 3, grad=False).bfloat16()
+    torch.testing.assert_close(fast(x), norm(x))
+    for mine, expected in zip(fast.buffers(), norm.buffers(), strict=True):
+        torch.testing.assert_close(mine, expected)
+    for layer in (nn.Conv2d(70, 40, 4, 2, 1), nn.ConvTranspose2d(70, 40, 4, 2, 1), nn.Conv2d(70, 40, 3, 1, 1)):
+        small, quick = random(4, 70, 8, 8, grad=False).bfloat16(), copy.deepcopy(layer).bfloat16()
+        speed_up(quick)
+        # the bias is added after rounding here
+        assert off(quick(small), layer.bfloat16()(small).double()) < 0.005
+    with seeds.scope(0, "weights"):
+        exact = Points(width=70)((2,), 4)[1].bfloat16()
+    critic = copy.deepcopy(exact)
+    speed_up(critic)
+    real, fake = (random(300, 2, seed=seed, grad=False).bfloat16() for seed in (1, 2))
+    found = []
+    for one in (critic, exact.double()):
+        kind = next(one.parameters()).dtype
+        losses = Objective(wasserstein, GradientPenalty(10.0)).critic_loss(
+            one, real.to(kind), fake.to(kind), seeds.draw(CPU, 0, "penalty", 0)
+        )
+        losses.loss.backward()
+        found.append([losses.loss.detach(), *(weight.grad for weight in one.parameters() if weight.ndim == 2)])
+    for mine, expected in zip(*found, strict=True):
+        assert off(mine, expected) < 0.15
+
+
 def test_norms_do_the_activation_after_them() -> None:
     shared = nn.ReLU()
     network = nn.Sequential(
@@ -674,7 +705,7 @@ def test_a_perceptron_with_and_without_its_compiled_rows(
     found = []
     for native_too in (True, False):
         if not native_too:
-            monkeypatch.setattr(perceptron, "compiled", lambda *told: None)
+            monkeypatch.setattr(perceptron, "compiled", lambda *told, **more: None)
         critic.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=low):
             losses = Objective(wasserstein, GradientPenalty(10.0)).critic_loss(

@@ -70,7 +70,7 @@ class Shape(NamedTuple):
 
 def convolve(x: Tensor, w: Tensor, stride: int, padding: int) -> Tensor:
     """conv2d(x, w, None, stride, padding) for a square kernel w [o, c, k, k], by the quickest way."""
-    if not _ours(x):
+    if not _ours(x, w):
         return conv2d(x, w, None, stride, padding)
     x = _cast(x)
     shape = Shape(False, _rows(len(x)), *_sizes(w), x.shape[2], x.shape[3], w.shape[2], stride, padding, str(x.dtype))
@@ -79,7 +79,7 @@ def convolve(x: Tensor, w: Tensor, stride: int, padding: int) -> Tensor:
 
 def spread(y: Tensor, w: Tensor, stride: int, padding: int) -> Tensor:
     """conv_transpose2d(y, w, None, stride, padding) for a square kernel w [o, c, k, k], by the quickest way."""
-    if not _ours(y):
+    if not _ours(y, w):
         return conv_transpose2d(y, w, None, stride, padding)
     y = _cast(y)
     height, width = ((length - 1) * stride - 2 * padding + w.shape[2] for length in y.shape[2:])
@@ -87,8 +87,10 @@ def spread(y: Tensor, w: Tensor, stride: int, padding: int) -> Tensor:
     return SPREAD[choose(shape, torch.get_num_threads())](y, w, stride, padding)
 
 
-def _ours(x: Tensor) -> bool:
-    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16) and library() is not None
+def _ours(x: Tensor, w: Tensor) -> bool:
+    # maps.c reads weights as float32
+    known = x.dtype in (torch.float32, torch.bfloat16) and w.dtype == torch.float32
+    return x.device.type == "cpu" and known and library() is not None
 
 
 def _cast(x: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ class Others(Protocol):
     """The other processes, where statistics are of their rows too."""
 
     def add(self, sums: Tensor) -> None:
-        """Add theirs to `sums`, in place; any number of any order, so that theirs has the same shape."""
+        """Add theirs to `sums`, in place; all processes call it for the same layers in the same order."""
         ...
 
     def plainly(self, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
@@ -98,6 +98,9 @@ def leaky(x: Tensor, slope: float) -> Tensor:
 def normed(layer: _BatchNorm, x: Tensor, slope: float, others: Others | None = None) -> Tensor | None:
     """What a batch norm in training and the leaky ReLU after it make of x, by norms.c; None where that can't be."""
     suits = x.device.type == "cpu" and x.ndim == 4 and function("moments", x.dtype) is not None
+    own = layer.weight, layer.bias, layer.running_mean, layer.running_var
+    # norms.c reads them as such
+    suits = suits and all(each is None or each.dtype == torch.float32 for each in own)
     if not suits or (layer.track_running_stats and layer.momentum is None):
         return None
     running: tuple[Tensor, Tensor] | None = None

@@ -18,9 +18,12 @@ from wgan.fast.native import library
 FEW = 16
 
 
-def compiled(name: str, hidden: Tensor, columns: int = 0) -> Callable[..., None] | None:
-    """`name` of rows.c for the precision of these hidden layers and ends of so many columns, where there is one."""
-    if hidden.device.type != "cpu" or columns > FEW:
+def compiled(name: str, hidden: Tensor, *others: Tensor, columns: int = 0) -> Callable[..., None] | None:
+    """`name` of rows.c for the precision of these hidden layers and ends of so many columns, where there is one.
+
+    others: what else it is given, which rows.c reads as float32.
+    """
+    if hidden.device.type != "cpu" or columns > FEW or any(each.dtype != torch.float32 for each in others):
         return None
     return function(name, hidden.dtype)
 
@@ -56,7 +59,7 @@ def masked(g: Tensor, y: Tensor, slope: float, out: Tensor | None = None) -> Ten
 def opened(x: Tensor, w: Tensor, offset: Tensor, dtype: torch.dtype, slope: float) -> Tensor:
     """The first layer, leaky(x w + offset) in `dtype` [m, h]; x [m, d], w [d, h]."""
     y = x.new_empty(len(x), w.shape[1], dtype=dtype)
-    native = compiled("opened", y, len(w))
+    native = compiled("opened", y, x, w, offset, columns=len(w))
     if native is None:
         return leaky(torch.addmm(offset, x, w).to(dtype), slope)
     x, w = x.contiguous(), w.contiguous()
@@ -67,7 +70,7 @@ def opened(x: Tensor, w: Tensor, offset: Tensor, dtype: torch.dtype, slope: floa
 
 def opened_tangent(t: Tensor, w: Tensor, values: Tensor, slope: float, out: Tensor) -> Tensor:
     """What `opened`, whose values were `values` [m, h], makes of a small change t [m, d] of x, written to `out`."""
-    native = compiled("opened", values, len(w))
+    native = compiled("opened", values, t, w, columns=len(w))
     if native is None:
         return masked((t @ w).to(values.dtype), values, slope, out)
     t, w = t.contiguous(), w.contiguous()
@@ -78,7 +81,7 @@ def opened_tangent(t: Tensor, w: Tensor, values: Tensor, slope: float, out: Tens
 
 def topped(values: Tensor, v: Tensor, n: int, slope: float) -> tuple[Tensor, Tensor]:
     """Scores values v of the first n rows, and the last layer's derivative times v: [n] and [m, h]; v [h]."""
-    native = compiled("topped", values)
+    native = compiled("topped", values, v)
     if native is None:
         delta = masked(v.to(values.dtype).expand_as(values).contiguous(), values, slope)
         return values[:n].to(v.dtype) @ v, delta
@@ -90,7 +93,7 @@ def topped(values: Tensor, v: Tensor, n: int, slope: float) -> tuple[Tensor, Ten
 
 def lowered(x: Tensor, w: Tensor) -> Tensor:
     """x w^T [m, d] of hidden rows x [m, h] and w [d, h], in the precision of w."""
-    native = compiled("lowered", x, len(w))
+    native = compiled("lowered", x, w, columns=len(w))
     if native is None:
         return x.to(w.dtype) @ w.t()
     w, out = w.contiguous(), w.new_empty(len(x), len(w))
@@ -100,7 +103,7 @@ def lowered(x: Tensor, w: Tensor) -> Tensor:
 
 def weighted(x: Tensor, weights: Tensor, out: Tensor) -> Tensor:
     """Each of the hidden rows x [m, h] times its weight [m], written to `out`."""
-    native = compiled("weighted", x)
+    native = compiled("weighted", x, weights)
     if native is None:
         return torch.mul(x, weights[:, None].to(x.dtype), out=out)
     native(x.data_ptr(), weights.data_ptr(), out.data_ptr(), *x.shape)
@@ -109,7 +112,7 @@ def weighted(x: Tensor, weights: Tensor, out: Tensor) -> Tensor:
 
 def gathered(c: Tensor, x: Tensor) -> Tensor:
     """c^T x [d, h] of c [m, d] and hidden rows x [m, h], in the precision of c."""
-    native = compiled("gathered", x, c.shape[1])
+    native = compiled("gathered", x, c, columns=c.shape[1])
     if native is None:
         return c.t() @ x.to(c.dtype)
     c, out = c.contiguous(), c.new_empty(c.shape[1], x.shape[1])
